@@ -1,0 +1,46 @@
+# Every target does all its own set-up: on a bare Debian-like machine, python3, git and make are enough.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+ENV_STAMP := $(VENV)/.synced
+# Opens a virtual screen only where there is none.
+ON_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX")
+OUT ?= demo_output
+
+.PHONY: demo test test-slow env screen lint lock clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: env screen ## run the whole loop on sample data in a real window; results in $(OUT)/
+	$(ON_SCREEN) $(BIN)/napari-infosam demo --out $(OUT)
+
+test: env screen lint ## lint, types, import contracts and every test that is not slow
+	$(ON_SCREEN) $(BIN)/python -m pytest -m "not slow"
+
+test-slow: env screen ## the slow tests: all official model sizes, oldest and newest napari, the built wheel
+	$(ON_SCREEN) $(BIN)/python -m pytest -m slow
+
+lint: env ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+env: $(ENV_STAMP) ## build .venv from requirements.lock and install the project into it, editable
+
+$(ENV_STAMP): requirements.lock pyproject.toml .ci/setup
+	.ci/setup env $(VENV)
+	touch $@
+
+screen: ## make sure that a window can be opened
+	.ci/setup screen
+
+lock: ## renew requirements.lock from pyproject.toml
+	.ci/setup lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) demo_output dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Adapt promptable segmentation models to few labels (InfoSAM)."""

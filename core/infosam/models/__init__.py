@@ -1,0 +1,1 @@
+"""SAM, SAM 2 and the pocket model behind one interface."""

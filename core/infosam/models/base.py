@@ -1,0 +1,77 @@
+"""The one interface behind which SAM, SAM 2 and the pocket model stand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
+
+
+class PromptableModel(nn.Module, ABC):
+    """A model that turns images into embeddings, and embeddings with prompts into masks.
+
+    Attributes:
+        name: the registry's name, e.g. "sam_vit_b".
+        family: "sam", "sam2" or "pocket".
+        image_size: side S of the square input, in pixels.
+        embed_dim: channels D of the image embedding and of the mask tokens.
+        sha256: hash of the weights that were loaded, or None for weights made in memory.
+    """
+
+    name: str
+    family: Literal["sam", "sam2", "pocket"]
+    image_size: int
+    embed_dim: int
+    sha256: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    @abstractmethod
+    def embedding_size(self) -> tuple[int, int]:
+        """(h, w) of the image embedding; low-resolution logits are four times as large."""
+
+    @abstractmethod
+    def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
+        """An (H, W, 3) uint8 RGB image as the (3, S, S) float32 input of `encode`, as the family's authors do it."""
+
+    @abstractmethod
+    def valid_size(self, height: int, width: int) -> tuple[int, int]:
+        """(h, w) of the part of the S x S input that shows the image; the rest is padding (S, S if squashed)."""
+
+    @abstractmethod
+    def to_input(self, coordinates: NDArray[np.float64], height: int, width: int) -> Tensor:
+        """(..., 2) row, column coordinates of the image as float32 coordinates of the model's input."""
+
+    @abstractmethod
+    def to_image(self, logits: Tensor, height: int, width: int) -> Tensor:
+        """(N, K, h, w) low-resolution logits as (N, K, H, W) logits at image resolution."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> ImageEmbedding:
+        """(B, 3, S, S) preprocessed images as embeddings."""
+
+    @abstractmethod
+    def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
+        """Masks for N prompts over the B embedded images."""
+
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """The transformer blocks of the image encoder, first to last."""
+
+    @abstractmethod
+    def block_dims(self) -> Sequence[int]:
+        """The number of channels that leave each block."""
+
+    @abstractmethod
+    def mask_decoder(self) -> nn.Module:
+        """The mask decoder, trained in full by every method."""

@@ -1,0 +1,1 @@
+"""The pocket model that ships with the package."""

@@ -1,0 +1,1 @@
+"""SAM through the package segment-anything."""

@@ -1,0 +1,102 @@
+"""SAM (Kirillov et al. 2023) behind the PromptableModel interface, on segment-anything's own modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from segment_anything.modeling import Sam
+from segment_anything.utils.transforms import ResizeLongestSide
+from torch import Tensor, nn
+
+from infosam.models.base import PromptableModel
+from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
+
+
+class SamModel(PromptableModel):
+    """A `segment_anything` Sam; also the pocket model, which is the same architecture with smaller numbers."""
+
+    def __init__(self, name: str, sam: Sam, family: Literal["sam", "pocket"] = "sam") -> None:
+        super().__init__()
+        self.name = name
+        self.family = family
+        self.sam = sam
+        self.image_size = sam.image_encoder.img_size
+        self.embed_dim = sam.prompt_encoder.embed_dim
+        self._resize = ResizeLongestSide(self.image_size)
+
+    @property
+    def embedding_size(self) -> tuple[int, int]:
+        height, width = self.sam.prompt_encoder.image_embedding_size
+        return int(height), int(width)
+
+    def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
+        resized = np.ascontiguousarray(self._resize.apply_image(image).transpose(2, 0, 1))
+        pixels: Tensor = self.sam.preprocess(torch.as_tensor(resized, device=self.sam.device))
+        return pixels
+
+    def valid_size(self, height: int, width: int) -> tuple[int, int]:
+        new_height, new_width = self._resize.get_preprocess_shape(height, width, self.image_size)
+        return int(new_height), int(new_width)
+
+    def to_input(self, coordinates: NDArray[np.float64], height: int, width: int) -> Tensor:
+        new_height, new_width = self.valid_size(height, width)
+        scale = np.array([new_height / height, new_width / width])
+        return torch.as_tensor(np.asarray(coordinates, dtype=np.float64) * scale, dtype=torch.float32)
+
+    def to_image(self, logits: Tensor, height: int, width: int) -> Tensor:
+        size = (self.image_size, self.image_size)
+        new_height, new_width = self.valid_size(height, width)
+        upscaled = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+        upscaled = upscaled[..., :new_height, :new_width]
+        return F.interpolate(upscaled, (height, width), mode="bilinear", align_corners=False)
+
+    def encode(self, images: Tensor) -> ImageEmbedding:
+        return ImageEmbedding(self.sam.image_encoder(images))
+
+    def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
+        encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+        points = None
+        if prompts.points is not None and prompts.labels is not None:
+            points = (prompts.points.flip(-1), prompts.labels)  # SAM speaks (x, y)
+        boxes = None if prompts.boxes is None else prompts.boxes[:, [1, 0, 3, 2]]
+        sparse, dense = encoder(points=points, boxes=boxes, masks=prompts.masks)
+        if dense.shape[0] != len(prompts):
+            dense = dense.expand(len(prompts), -1, -1, -1)
+        return _decode(decoder, embedding.features[prompts.image_index], encoder.get_dense_pe(), sparse, dense)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        return list(self.sam.image_encoder.blocks)
+
+    def block_dims(self) -> Sequence[int]:
+        return [block.norm2.normalized_shape[0] for block in self.sam.image_encoder.blocks]
+
+    def mask_decoder(self) -> nn.Module:
+        module: nn.Module = self.sam.mask_decoder
+        return module
+
+
+def _decode(decoder: Any, image: Tensor, position: Tensor, sparse: Tensor, dense: Tensor) -> DecoderOutput:
+    """The official mask decoder's steps for N prompts with an embedding each, keeping the mask tokens.
+
+    The official `predict_masks` repeats a single image's embedding and throws the tokens away; InfoSAM needs
+    several images per batch, and the tokens.
+    """
+    count = sparse.shape[0]
+    queries = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([queries.unsqueeze(0).expand(count, -1, -1), sparse], dim=1)
+    position = position.expand(count, -1, -1, -1)
+    hidden, source = decoder.transformer(image + dense, position, tokens)
+    mask_tokens = hidden[:, 1 : 1 + decoder.num_mask_tokens]
+    source = source.transpose(1, 2).reshape(image.shape)
+    upscaled = decoder.output_upscaling(source)
+    kernels = torch.stack(
+        [mlp(mask_tokens[:, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
+    )
+    batch, channels, height, width = upscaled.shape
+    logits = (kernels @ upscaled.view(batch, channels, height * width)).view(batch, -1, height, width)
+    return DecoderOutput(logits, decoder.iou_prediction_head(hidden[:, 0]), mask_tokens)

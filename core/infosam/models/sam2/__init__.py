@@ -1,0 +1,1 @@
+"""SAM 2 through the package sam2."""

@@ -1,0 +1,333 @@
+"""What crosses the rooms of the library: frozen dataclasses, configurations and protocols.
+
+Nothing here imports torch at run time, so that the plugin can build requests and read reports without paying
+for it. Coordinates are (row, column) everywhere; boxes are pixel edges (r0, c0, r1, c1), half-open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+RunMode = Literal["official", "paper", "clean"]
+RUN_MODES: tuple[RunMode, ...] = ("official", "paper", "clean")
+PROMPT_PROTOCOLS = ("box", "point", "points3", "points5", "road5")
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+
+
+class InfoSAMError(RuntimeError):
+    """A failure that the user can act on: the message says what happened and what to do."""
+
+
+class BadInputError(InfoSAMError, ValueError):
+    """The input cannot be used as it is (wrong shape, corrupt file, unknown name)."""
+
+
+# ---------------------------------------------------------------------------------------------- prompting
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """The prompts for one object, in pixels of the image.
+
+    points: (row, column) pairs; pixel centres are at whole numbers, as in napari.
+    labels: one per point, 1 = belongs to the object, 0 = does not.
+    box: (r0, c0, r1, c1) pixel edges, half-open, or None.
+    mask: an (H, W) bool mask or (h, w) low-resolution float logits that the object resembles, or None.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    mask: NDArray[Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.points) != len(self.labels):
+            raise BadInputError(f"{len(self.points)} points but {len(self.labels)} labels: give one label per point")
+        if any(label not in (0, 1) for label in self.labels):
+            raise BadInputError(f"point labels must be 1 (object) or 0 (background), not {self.labels}")
+        if self.box is not None:
+            r0, c0, r1, c1 = self.box
+            if not (r1 > r0 and c1 > c0):
+                raise BadInputError(f"the box {self.box} is empty: it needs r1 > r0 and c1 > c0")
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.points and self.box is None and self.mask is None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Candidate masks for one prompt, best first.
+
+    masks: (K, H, W) bool at image resolution. scores: (K,) predicted IoU. logits: (K, h, w) low resolution;
+    any of them may be given back as a mask prompt.
+    """
+
+    masks: BoolArray
+    scores: FloatArray
+    logits: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+
+@dataclass(frozen=True)
+class IntensityRange:
+    """The raw values that become 0 and 255. uint8 images are taken as they are: (0, 255)."""
+
+    low: float
+    high: float
+
+
+# ------------------------------------------------------------------------------------------------ models
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """What the image encoder gives for B images: features (B, D, h, w), and SAM 2's high-resolution maps."""
+
+    features: Tensor
+    high_res: tuple[Tensor, ...] = ()
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+    def select(self, index: Tensor) -> ImageEmbedding:
+        """The embeddings of images `index` (N,), repeated or reordered."""
+        return ImageEmbedding(self.features[index], tuple(level[index] for level in self.high_res))
+
+    def to(self, *args: Any, **kwargs: Any) -> ImageEmbedding:
+        return ImageEmbedding(
+            self.features.to(*args, **kwargs), tuple(level.to(*args, **kwargs) for level in self.high_res)
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[ImageEmbedding]) -> ImageEmbedding:
+        import torch
+
+        levels = zip(*(part.high_res for part in parts), strict=True)
+        return ImageEmbedding(
+            torch.cat([part.features for part in parts]), tuple(torch.cat(level) for level in levels)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PromptBatch:
+    """N prompts over B images, in pixels of the model's input (row, column).
+
+    image_index: (N,) which image each prompt belongs to. points: (N, P, 2) with labels (N, P), 1 object,
+    0 background, -1 padding; None when no prompt has points. boxes: (N, 4) as (r0, c0, r1, c1), or None.
+    masks: (N, 1, 4h, 4w) low-resolution logits, or None. Within one batch, every prompt has the same kinds.
+    """
+
+    image_index: Tensor
+    points: Tensor | None = None
+    labels: Tensor | None = None
+    boxes: Tensor | None = None
+    masks: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.image_index.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderOutput:
+    """What the mask decoder gives for N prompts; index 0 is the single-mask token, 1-3 the multi-mask ones.
+
+    logits: (N, 4, 4h, 4w). iou: (N, 4) predicted IoU. tokens: (N, 4, D), the mask tokens after the decoder's
+    transformer (z_m of the paper is tokens[:, :1]).
+    """
+
+    logits: Tensor
+    iou: Tensor
+    tokens: Tensor
+
+
+@runtime_checkable
+class AdaptableModel(Protocol):
+    """What parameter-efficient fine-tuning needs to know of a model.
+
+    Each block has `attn` (with `qkv` and `proj` Linear layers), `mlp`, `norm1` and `norm2`. Attention and MLP
+    are called on channels-last tensors, and `block_dims[i]` is the number of channels that leave block i.
+    """
+
+    def blocks(self) -> Sequence[nn.Module]: ...
+    def block_dims(self) -> Sequence[int]: ...
+    def mask_decoder(self) -> nn.Module: ...
+    def named_parameters(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One line of `infosam models`."""
+
+    name: str
+    family: Literal["sam", "sam2", "pocket"]
+    parameters: int
+    bytes: int
+    licence: str
+    url: str | None
+    sha256: str | None
+    on_disk: bool
+
+
+# ---------------------------------------------------------------------------------------------- adapting
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """Everything that decides an adaptation run; a bad value raises ValueError quoting itself.
+
+    steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per step
+    (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to measure.
+    rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1, 1, 0.5).
+    """
+
+    peft: str = "adapter"
+    distill: str = "infosam"
+    mode: RunMode = "clean"
+    steps: int | None = None
+    batch_size: int = 8
+    lr: float = 2e-4
+    final_lr_ratio: float = 0.1
+    val_fraction: float = 0.25
+    validate_every: int = 25
+    patience: int = 6
+    rkd_weight: float = 1.0
+    lambda_compress: float = 1.0
+    lambda_distill: float = 0.5
+    alpha: float = 2.0
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in RUN_MODES:
+            raise ValueError(f"mode must be one of {', '.join(RUN_MODES)}, not {self.mode!r}")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps must be at least 1, not {self.steps}")
+        if self.batch_size < 2:
+            raise ValueError(
+                f"batch_size must be at least 2, not {self.batch_size}: InfoSAM compares the prompts of a batch "
+                "with each other, and for a single one its losses and gradients are exactly zero"
+            )
+        if not self.lr > 0:
+            raise ValueError(f"lr must be positive, not {self.lr}")
+        if not 0 < self.final_lr_ratio <= 1:
+            raise ValueError(f"final_lr_ratio must lie in (0, 1], not {self.final_lr_ratio}")
+        if not 0 <= self.val_fraction < 1:
+            raise ValueError(f"val_fraction must lie in [0, 1), not {self.val_fraction}")
+        if not self.alpha > 0:
+            raise ValueError(f"alpha must be positive, not {self.alpha}")
+        for name in ("validate_every", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run is about to train."""
+
+    n_images: int
+    n_objects: int
+    n_val_images: int
+    n_val_objects: int
+    steps: int
+    trainable: int
+    device: str
+    model: str
+    event: Literal["started"] = "started"
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Work before the first step, for instance embedding images: done of total."""
+
+    stage: str
+    done: int
+    total: int
+    event: Literal["preparing"] = "preparing"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step. losses: "loss" and its parts. eta: seconds left, an estimate."""
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    lr: float
+    seconds: float
+    eta: float
+    event: Literal["step"] = "step"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Scores of the model as it is, on the held-out images. step 0 is the model before training."""
+
+    step: int
+    iou: float
+    n_objects: int
+    best: bool
+    event: Literal["validated"] = "validated"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean scores on held-out objects under one prompt; None where there were too few to measure."""
+
+    iou: float | None
+    dice: float | None
+    boundary_f1: float | None
+    n_images: int
+    n_objects: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """The before/after card. pretrained, current and new hold prompt name -> scores on the held-out objects."""
+
+    pretrained: Mapping[str, Scores]
+    new: Mapping[str, Scores]
+    current: Mapping[str, Scores] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run ended with an adapter. status: done, early_stop, cancelled (then the best so far is kept)."""
+
+    status: Literal["done", "early_stop", "cancelled"]
+    adapter: str
+    card: Card
+    steps: int
+    seconds: float
+    event: Literal["finished"] = "finished"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended without an adapter; resumable says whether a checkpoint waits."""
+
+    reason: str
+    advice: str
+    resumable: bool
+    event: Literal["failed"] = "failed"
+
+
+Report = Started | Preparing | Step | Validated | Finished | Failed
+
+if TYPE_CHECKING:  # names that annotations of other rooms use
+    Device = torch.device
