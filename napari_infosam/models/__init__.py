@@ -1,0 +1,1 @@
+"""Evented state of the plugin, free of Qt and napari."""

@@ -1,0 +1,1 @@
+"""Dumb widgets: value(), setValue() and *_requested signals."""
