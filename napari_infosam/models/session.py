@@ -31,12 +31,13 @@ class ObjectItem:
 class Session:
     """The state of one viewer.
 
-    model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as it
-    is. device: where the model runs. project: the `infosam.Project` in use (opaque here). image_id: the project's
-    id of the shown image, None while there is none. prompting: the canvas takes prompts. positive: the sign of the
-    next click. prompts: what is not committed yet; candidates: its masks, best first; candidate_index: the one
-    shown. overwrite: a commit may take pixels of other objects. objects: what is committed on the shown image.
-    status: one line that says what happened or what to do next. busy: work of more than a moment goes on.
+    model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as
+    it is. device: where the model runs. project: the `infosam.Project` in use (opaque here). image_id: the
+    project's id of the shown image, None while there is none. prompting: the canvas takes prompts. positive:
+    the sign of the next click. prompts: what is not committed yet; candidates: its masks, best first;
+    candidate_index: the one shown. overwrite: a commit may take pixels of other objects. objects: what is
+    committed on the shown image. status: one line that says what happened or what to do next. busy: work of
+    more than a moment goes on.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
