@@ -1,0 +1,1 @@
+"""Images, masks, prompts and the annotation store."""
