@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -23,6 +24,10 @@ class PromptableModel(nn.Module, ABC):
         image_size: side S of the square input, in pixels.
         embed_dim: channels D of the image embedding and of the mask tokens.
         sha256: hash of the weights that were loaded, or None for weights made in memory.
+        adapter_id: names the adapter that the weights carry, None for the pre-trained model. Whoever changes
+            weights (injection, training, loading an adapter) sets it, so that embeddings are never mixed up.
+        logit_limit: low-resolution logits are clamped to [-limit, limit] before they are offered as a mask
+            prompt, as the family's authors do it; None where they do not.
     """
 
     name: str
@@ -30,10 +35,26 @@ class PromptableModel(nn.Module, ABC):
     image_size: int
     embed_dim: int
     sha256: str | None = None
+    adapter_id: str | None = None
+    logit_limit: float | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory_id = f"memory-{uuid4().hex}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells apart models whose embeddings differ: name, hash of the weights, adapter."""
+        return "|".join((self.name, self.sha256 or self._memory_id, self.adapter_id or ""))
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The authors' own module, whose state dict is what checkpoint files hold."""
 
     @property
     @abstractmethod
@@ -75,3 +96,10 @@ class PromptableModel(nn.Module, ABC):
     @abstractmethod
     def mask_decoder(self) -> nn.Module:
         """The mask decoder, trained in full by every method."""
+
+
+def freeze(model: PromptableModel) -> PromptableModel:
+    """The same model in eval mode, with no parameter that asks for a gradient."""
+    model.requires_grad_(False)
+    model.eval()
+    return model

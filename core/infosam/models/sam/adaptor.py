@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
+from torchvision.transforms.functional import resize, to_pil_image
 
 from infosam.models.base import PromptableModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
 
 class SamModel(PromptableModel):
-    """A `segment_anything` Sam; also the pocket model, which is the same architecture with smaller numbers."""
+    """A `segment_anything` Sam; also the pocket model, which is the same architecture with smaller numbers.
+
+    The longest side of an image is resized to S and the rest padded at the bottom or the right, after
+    normalisation. One prompt gives the same bits as `segment_anything.SamPredictor` on CPU.
+    """
 
     def __init__(self, name: str, sam: Sam, family: Literal["sam", "pocket"] = "sam") -> None:
         super().__init__()
@@ -27,7 +32,11 @@ class SamModel(PromptableModel):
         self.sam = sam
         self.image_size = sam.image_encoder.img_size
         self.embed_dim = sam.prompt_encoder.embed_dim
-        self._resize = ResizeLongestSide(self.image_size)
+
+    @property
+    def network(self) -> nn.Module:
+        module: nn.Module = self.sam
+        return module
 
     @property
     def embedding_size(self) -> tuple[int, int]:
@@ -35,13 +44,14 @@ class SamModel(PromptableModel):
         return int(height), int(width)
 
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
-        resized = np.ascontiguousarray(self._resize.apply_image(image).transpose(2, 0, 1))
-        pixels: Tensor = self.sam.preprocess(torch.as_tensor(resized, device=self.sam.device))
+        resized = np.array(resize(to_pil_image(image), self.valid_size(*image.shape[:2])))
+        channels_first = np.ascontiguousarray(resized.transpose(2, 0, 1))
+        pixels: Tensor = self.sam.preprocess(torch.as_tensor(channels_first, device=self.device))
         return pixels
 
     def valid_size(self, height: int, width: int) -> tuple[int, int]:
-        new_height, new_width = self._resize.get_preprocess_shape(height, width, self.image_size)
-        return int(new_height), int(new_width)
+        new_height, new_width = ResizeLongestSide.get_preprocess_shape(height, width, self.image_size)
+        return max(1, new_height), max(1, new_width)  # a line of pixels may round to nothing
 
     def to_input(self, coordinates: NDArray[np.float64], height: int, width: int) -> Tensor:
         new_height, new_width = self.valid_size(height, width)
@@ -64,9 +74,8 @@ class SamModel(PromptableModel):
         if prompts.points is not None and prompts.labels is not None:
             points = (prompts.points.flip(-1), prompts.labels)  # SAM speaks (x, y)
         boxes = None if prompts.boxes is None else prompts.boxes[:, [1, 0, 3, 2]]
+        # Given points and no box, the prompt encoder adds a not-a-point token by itself.
         sparse, dense = encoder(points=points, boxes=boxes, masks=prompts.masks)
-        if dense.shape[0] != len(prompts):
-            dense = dense.expand(len(prompts), -1, -1, -1)
         return _decode(decoder, embedding.features[prompts.image_index], encoder.get_dense_pe(), sparse, dense)
 
     def blocks(self) -> Sequence[nn.Module]:
