@@ -1,0 +1,71 @@
+"""What changed between two states of a label image: pure array functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.signedinteger[Any] | np.unsignedinteger[Any]]
+BoolArray = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # r0, c0, r1, c1, half-open
+
+
+@dataclass(frozen=True, eq=False)
+class LabelDiff:
+    """The smallest box in which two label images differ, with its values before and after."""
+
+    box: Box
+    before: Labels
+    after: Labels
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Labels (never 0) that gained or lost pixels, in ascending order."""
+        changed = self.before != self.after
+        values = np.union1d(self.before[changed], self.after[changed])
+        return tuple(int(value) for value in values if value != 0)
+
+
+def bounding_box(mask: BoolArray) -> Box | None:
+    """The box around the true pixels of an (H, W) mask, or None if there are none."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def difference(before: Labels, after: Labels) -> LabelDiff | None:
+    """What changed from `before` to `after`, both (H, W); None if nothing did. The values are copies."""
+    box = bounding_box(before != after)
+    if box is None:
+        return None
+    r0, c0, r1, c1 = box
+    return LabelDiff(box, before[r0:r1, c0:c1].copy(), after[r0:r1, c0:c1].copy())
+
+
+def paint(
+    labels: Labels, mask: BoolArray, label: int, *, overwrite: bool, replace: bool = False
+) -> LabelDiff | None:
+    """What painting `mask` as `label` onto `labels` changes; `labels` itself is left as it is.
+
+    overwrite: take pixels of other objects; otherwise only background and pixels of `label` itself are taken.
+    replace: pixels that `label` had outside `mask` become background.
+    """
+    touched = mask | (labels == label) if replace else mask
+    box = bounding_box(touched)
+    if box is None:
+        return None
+    r0, c0, r1, c1 = box
+    before = labels[r0:r1, c0:c1].copy()
+    after = before.copy()
+    inside = mask[r0:r1, c0:c1]
+    if replace:
+        after[before == label] = 0
+    after[inside if overwrite else inside & ((before == 0) | (before == label))] = label
+    if np.array_equal(before, after):
+        return None
+    return LabelDiff(box, before, after)

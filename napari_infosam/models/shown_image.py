@@ -1,0 +1,47 @@
+"""The 2-D image that the canvas shows: what prompts refer to, and what is encoded and stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True)
+class ImageKey:
+    """Tells shown images apart while napari runs: which layer, and which slice of it."""
+
+    layer: int
+    index: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ShownImage:
+    """One slice of an image layer.
+
+    key: its identity. name: layer and slice, for people. path: the file it came from, if one is known.
+    source: the layer's array (its finest level), not read yet. index: picks the slice, one entry per axis of
+    the layer, whole numbers for the axes not shown. shape: (H, W). rgb: the last axis of source is colour.
+    """
+
+    key: ImageKey
+    name: str
+    path: str | None
+    source: Any
+    index: Index
+    shape: tuple[int, int]
+    rgb: bool
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The two axes of the layer that are shown, in ascending order."""
+        row, column = (axis for axis, item in enumerate(self.index) if isinstance(item, slice))
+        return row, column
+
+    def read(self) -> NDArray[Any]:
+        """The pixels, (H, W) or (H, W, 3 | 4); a lazy array is computed here: call it off the GUI thread."""
+        return np.ascontiguousarray(np.asarray(self.source[self.index]))
