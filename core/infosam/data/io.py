@@ -26,8 +26,8 @@ def read_image(path: str | Path, *, plane: int | None = None) -> NDArray[Any]:
     """The raw pixels of an image file, (H, W) or (H, W, C), in the file's own number type.
 
     Pixels come as they are stored: an EXIF orientation is not applied, as in napari. plane: which plane of a
-    file that holds several. Raises BadInputError naming the file where it is missing, damaged, not an image, or
-    holds several planes and none was chosen.
+    file that holds several. Raises BadInputError naming the file where it is missing, damaged, not an image,
+    or holds several planes and none was chosen.
     """
     path = _existing(path)
     image = _read_tiff(path, plane) if _is_tiff(path) else _read_pillow(path, plane, palette=True)
@@ -62,9 +62,9 @@ def read_mask(path: str | Path) -> LabelArray:
 
 
 def write_mask(path: str | Path, mask: NDArray[Any]) -> Path:
-    """Write an (H, W) bool or non-negative integer mask as PNG or TIFF, in the smallest number type that holds it.
+    """Write an (H, W) mask, bool or labels of 0 and more, as PNG or TIFF in the smallest number type.
 
-    Raises BadInputError for a mask that the format cannot hold, InfoSAMError where the file cannot be written.
+    Raises BadInputError for a mask that the format cannot hold, InfoSAMError if the file cannot be written.
     """
     path, mask = Path(path), np.asarray(mask)
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or mask.min() < 0:
