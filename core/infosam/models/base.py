@@ -63,11 +63,11 @@ class PromptableModel(nn.Module, ABC):
 
     @abstractmethod
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
-        """An (H, W, 3) uint8 RGB image as the (3, S, S) float32 input of `encode`, as the family's authors do it."""
+        """An (H, W, 3) uint8 RGB image as the (3, S, S) float32 input of `encode`, as the authors do it."""
 
     @abstractmethod
     def valid_size(self, height: int, width: int) -> tuple[int, int]:
-        """(h, w) of the part of the S x S input that shows the image; the rest is padding (S, S if squashed)."""
+        """(h, w) of the part of the S x S input that shows the image (all of it if squashed, else padded)."""
 
     @abstractmethod
     def to_input(self, coordinates: NDArray[np.float64], height: int, width: int) -> Tensor:

@@ -76,7 +76,9 @@ class SamModel(PromptableModel):
         boxes = None if prompts.boxes is None else prompts.boxes[:, [1, 0, 3, 2]]
         # Given points and no box, the prompt encoder adds a not-a-point token by itself.
         sparse, dense = encoder(points=points, boxes=boxes, masks=prompts.masks)
-        return _decode(decoder, embedding.features[prompts.image_index], encoder.get_dense_pe(), sparse, dense)
+        return _decode(
+            decoder, embedding.features[prompts.image_index], encoder.get_dense_pe(), sparse, dense
+        )
 
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.sam.image_encoder.blocks)

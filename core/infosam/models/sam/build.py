@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from segment_anything import sam_model_registry
 
+from infosam.models.catalogue import SamSize
 from infosam.models.sam.adaptor import SamModel
 
 
-def build_sam(name: str, size: Literal["vit_b", "vit_l", "vit_h"]) -> SamModel:
+def build_sam(name: str, size: SamSize) -> SamModel:
     """SAM at one of its three published sizes: 93.7, 312 and 641 million parameters, 1024 x 1024 input."""
     return SamModel(name, sam_model_registry[size]())

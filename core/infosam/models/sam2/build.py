@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from typing import Literal
 
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from infosam.models.catalogue import Sam2Size
 from infosam.models.sam2.adaptor import Sam2Model
 
 _CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 
 
-def build_sam2(name: str, size: Literal["tiny", "small", "base_plus", "large"]) -> Sam2Model:
+def build_sam2(name: str, size: Sam2Size) -> Sam2Model:
     """SAM 2.1 at one of its four published sizes, 1024 x 1024 input.
 
     The whole video model is built, memory included, because the official files hold all of it and are loaded

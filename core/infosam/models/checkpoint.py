@@ -1,0 +1,81 @@
+"""Reading checkpoint files, strictly and without ever running what a pickle asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from infosam.models.base import PromptableModel
+from infosam.models.identify import describe
+from infosam.types import BadInputError
+
+_SHOWN = 3  # names quoted in an error
+
+
+def load_checkpoint(model: PromptableModel, path: Path) -> None:
+    """Put the weights of a file into the model, every key and shape as they must be.
+
+    Official files are taken as they are: SAM's hold the state dict itself, SAM 2's hold it under `model`. A file
+    ending in .safetensors holds the state dict.
+
+    Raises:
+        BadInputError: a truncated or corrupt one, one with more than tensors in it, or one that
+            belongs to another model.
+    """
+    state = read_state(path)
+    expected = model.network.state_dict()
+    problems = _problems(expected, state)
+    if problems:
+        raise BadInputError(
+            f"{path} does not fit {model.name}: it looks like {describe(state)}. {'; '.join(problems)}. "
+            "Choose the model that the file belongs to, or another file."
+        )
+    model.network.load_state_dict(state, strict=True)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a .safetensors, .pt or .pth file, on the CPU.
+
+    Raises:
+        BadInputError: see `load_checkpoint`.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files fail in many ways, from EOFError to UnpicklingError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInputError(
+            f"{path} cannot be read as a checkpoint ({path.stat().st_size:,} bytes): it is truncated, damaged or "
+            f"holds more than plain tensors, which is never opened because it could run code. Reason: {reason}"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        content = content["model"]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise BadInputError(
+            f"{path} is no checkpoint: expected named tensors, alone or under the key `model`"
+        )
+    return dict(content)
+
+
+def _problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """What keeps `found` from being loaded strictly, in words."""
+    missing = [key for key in expected if key not in found]
+    extra = [key for key in found if key not in expected]
+    misshapen = [
+        f"{key} is {tuple(found[key].shape)} instead of {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    named = {"tensors missing": missing, "tensors too many": extra, "of another shape": misshapen}
+    return [f"{len(keys)} {what} ({_some(keys)})" for what, keys in named.items() if keys]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
