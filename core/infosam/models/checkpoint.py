@@ -20,12 +20,11 @@ _SHOWN = 3  # names quoted in an error
 def load_checkpoint(model: PromptableModel, path: Path) -> None:
     """Put the weights of a file into the model, every key and shape as they must be.
 
-    Official files are taken as they are: SAM's hold the state dict itself, SAM 2's hold it under `model`. A file
-    ending in .safetensors holds the state dict.
+    Official files are taken as they are: SAM's hold the state dict itself, SAM 2's hold it under `model`. A
+    file ending in .safetensors holds the state dict.
 
     Raises:
-        BadInputError: a truncated or corrupt one, one with more than tensors in it, or one that
-            belongs to another model.
+        BadInputError: the file is truncated, corrupt, holds more than tensors, or belongs to another model.
     """
     state = read_state(path)
     expected = model.network.state_dict()
@@ -52,8 +51,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # damaged files fail in many ways, from EOFError to UnpicklingError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInputError(
-            f"{path} cannot be read as a checkpoint ({path.stat().st_size:,} bytes): it is truncated, damaged or "
-            f"holds more than plain tensors, which is never opened because it could run code. Reason: {reason}"
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a checkpoint: it is truncated, "
+            "damaged, or holds more than tensors; such files are never opened, because they can run code. "
+            f"Reason: {reason}"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]

@@ -64,17 +64,13 @@ def _verify(download: Download, path: Path) -> None:
     found = sha256_of(path)
     if found == download.sha256:
         return
-    size = path.stat().st_size
+    size, about = path.stat().st_size, download.about_bytes
     # The sizes on record are rounded, so that only a clear shortfall is called a truncation.
-    short = size < 0.98 * download.about_bytes
-    what = (
-        f"is truncated: {size:,} of about {download.about_bytes:,} bytes"
-        if short
-        else "is not the official file"
-    )
+    short = size < 0.98 * about
+    what = f"is truncated ({size:,} of about {about:,} bytes)" if short else "is not the official file"
     raise InfoSAMError(
-        f"{path} {what}. Its SHA-256 is {found}, expected {download.sha256}. Delete it and try again, or put a "
-        f"complete copy of {download.url} in its place. To use weights of your own, give their path as checkpoint."
+        f"{path} {what}: its SHA-256 is {found}, expected {download.sha256}. Delete it and try again, "
+        f"or put a complete copy of {download.url} in its place. Other weights go by checkpoint=PATH."
     )
 
 
@@ -110,6 +106,6 @@ def _retrieve(download: Download, path: Path, progress: Progress | None) -> None
 
 def _by_hand(download: Download, path: Path) -> str:
     return (
-        f"Without network, download that address elsewhere and put the file into {path.parent} as {path.name}; "
-        f"expected SHA-256: {download.sha256}"
+        f"Without network, download that address elsewhere and put the file into {path.parent} "
+        f"as {path.name}; expected SHA-256: {download.sha256}"
     )

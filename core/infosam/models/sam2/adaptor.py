@@ -1,4 +1,4 @@
-"""SAM 2.1 (Ravi et al. 2024) on single images behind the PromptableModel interface, on the package sam2's modules."""
+"""SAM 2.1 (Ravi et al. 2024) for single images behind the PromptableModel interface."""
 
 from __future__ import annotations
 

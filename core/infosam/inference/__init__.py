@@ -1,0 +1,1 @@
+"""Answers of a model: prompts to masks, cached embeddings, evaluation, adapter files."""
