@@ -1,0 +1,83 @@
+"""The Labels layer that holds the committed objects of one image layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from psygnal import Signal
+
+from napari_infosam.geometry import geometry_of
+from napari_infosam.models import label_diff
+from napari_infosam.models.shown_image import ShownImage
+
+METADATA_KEY = "infosam_image"
+
+
+class LabelLayer:
+    """Reads and writes slices of a Labels layer, and tells when somebody else has painted on it."""
+
+    painted = Signal()
+
+    def __init__(self, layer: Labels) -> None:
+        self.layer = layer
+        self._writing = False
+        for event in (layer.events.paint, layer.events.labels_update, layer.events.set_data):
+            event.connect(self._on_edit)
+
+    @classmethod
+    def for_image(cls, image: Image, shown: ShownImage) -> LabelLayer:
+        """An empty one of the size, and in the place, of an image layer; not yet in any viewer."""
+        shape = shown.source.shape[: image.ndim]
+        layer = Labels(
+            np.zeros(shape, np.int32),
+            name=f"{image.name} labels",
+            metadata={METADATA_KEY: image.name},
+            **geometry_of(image),
+        )
+        return cls(layer)
+
+    @staticmethod
+    def made_for(layer: Labels, image: Image, shown: ShownImage) -> bool:
+        """Whether a layer was made by `for_image` for that image layer, as far as name and size tell."""
+        return layer.metadata.get(METADATA_KEY) == image.name and tuple(layer.data.shape) == tuple(
+            shown.source.shape[: image.ndim]
+        )
+
+    def follow(self, image: Image) -> None:
+        """Lie where the image lies, after it was moved or scaled."""
+        for name, value in geometry_of(image).items():
+            setattr(self.layer, name, value)
+
+    def read(self, shown: ShownImage) -> label_diff.Labels:
+        """The (H, W) labels of the shown slice: a view, not a copy."""
+        labels: label_diff.Labels = np.asarray(self.layer.data[shown.index])
+        return labels
+
+    def write(self, shown: ShownImage, box: label_diff.Box, values: label_diff.Labels) -> None:
+        """Set the labels in a box of the shown slice, through napari's own undo and refresh."""
+        r0, c0, r1, c1 = box
+        rows, columns = np.nonzero(self.read(shown)[r0:r1, c0:c1] != values)
+        if rows.size == 0:
+            return
+        indices: list[Any] = [np.full(rows.shape, item) for item in shown.index]
+        row, column = shown.axes
+        indices[row], indices[column] = rows + r0, columns + c0
+        with self._own_edit():
+            self.layer.data_setitem(tuple(indices), values[rows, columns])
+        self.layer.selected_label = max(1, int(values.max(initial=0)))
+
+    @contextmanager
+    def _own_edit(self) -> Iterator[None]:
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+
+    def _on_edit(self) -> None:
+        if not self._writing:
+            self.painted.emit()

@@ -1,0 +1,267 @@
+"""The only place that touches `viewer.layers`: which image is meant, and the layers made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import disconnect_events
+from napari.viewer import Viewer
+from psygnal import Signal
+
+from infosam.types import BadInputError
+from napari_infosam.geometry import GEOMETRY, shown_image, to_layer, to_pixel
+from napari_infosam.label_layer import LabelLayer
+from napari_infosam.models.label_diff import Box
+from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.overlays import Overlays
+
+PAN_ZOOM = "pan_zoom"
+TOOLS = {"brush": "paint", "erase": "erase"}  # our names and napari's
+
+
+class ViewerLayers:
+    """The image that prompts go to, its labels and the overlays, in one viewer."""
+
+    view_changed = Signal()  # another image may be shown: active layer, layer list or sliders changed
+    mode_changed = Signal()  # the active layer, or what the mouse does on it, changed
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._image: Image | None = None
+        self._active: Layer | None = None
+        self._held: Layer | None = None  # the layer whose dragging we have taken over
+        self._labels: dict[int, LabelLayer] = {}  # by id of the image layer
+        self._overlays: Overlays | None = None
+        self._adding = False
+        viewer.layers.selection.events.active.connect(self._on_active)
+        viewer.layers.events.removed.connect(self._on_removed)
+        for name in ("current_step", "ndisplay", "order"):
+            viewer.dims.events[name].connect(self._on_view)
+        self._on_active()
+
+    def close(self) -> None:
+        """Let go of the viewer; the labels stay in it."""
+        self.close_overlays()
+        self.hold_camera(False)
+        self._follow(None)
+        for events in (
+            self._viewer.layers.selection.events,
+            self._viewer.layers.events,
+            self._viewer.dims.events,
+        ):
+            disconnect_events(events, self)
+
+    # ------------------------------------------------------------------------------------- the shown image
+
+    @property
+    def has_image(self) -> bool:
+        return self._image is not None
+
+    def shown(self) -> ShownImage:
+        """The image that prompts go to now.
+
+        Raises:
+            BadInputError: there is none, or it cannot be used; the message says what to do.
+        """
+        if self._image is None:
+            raise BadInputError("Open an image first.")
+        return shown_image(self._image, self._viewer.dims)
+
+    def pixel(self, shown: ShownImage, world: Sequence[float]) -> tuple[float, float]:
+        """The (row, column) in the shown image of a position on the canvas."""
+        return to_pixel(self._layer_of(shown), shown, world)
+
+    def pointer(self) -> tuple[float, ...]:
+        """Where the mouse pointer is, in world coordinates."""
+        return tuple(self._viewer.cursor.position)
+
+    def centre_on(self, shown: ShownImage, box: Box) -> None:
+        """Move the camera to the middle of a box."""
+        r0, c0, r1, c1 = box
+        (middle,) = to_layer(shown, [((r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2)])
+        world = self._layer_of(shown).data_to_world(middle)
+        self._viewer.camera.center = tuple(world[axis] for axis in shown.axes)
+
+    def show(self, shown: ShownImage) -> bool:
+        """Bring an image back to the canvas; False if its layer is gone."""
+        image = next((layer for layer in self._images() if id(layer) == shown.key.layer), None)
+        if image is None:
+            return False
+        offset = self._viewer.dims.ndim - image.ndim
+        world = image.data_to_world([0 if isinstance(item, slice) else item for item in shown.index])
+        for axis, item in enumerate(shown.index):
+            if isinstance(item, int):
+                self._viewer.dims.set_point(axis + offset, world[axis])
+        image.visible = True
+        if self._image is not image:
+            self._viewer.layers.selection.active = image
+        return True
+
+    def step_image(self, step: int) -> None:
+        """Show the next (1) or previous (-1) image layer alone."""
+        images = self._images()
+        if self._image is None or len(images) < 2:
+            return
+        image = images[(images.index(self._image) + step) % len(images)]
+        for other in images:
+            other.visible = other is image
+            if id(other) in self._labels:
+                self._labels[id(other)].layer.visible = other is image
+        other_size = image.extent.world.tolist() != self._image.extent.world.tolist()
+        self._viewer.layers.selection.active = image
+        if other_size:
+            self._viewer.reset_view()
+
+    # -------------------------------------------------------------------------------------- labels, overlays
+
+    def labels(self, shown: ShownImage, *, create: bool) -> LabelLayer | None:
+        """The labels of an image: those in the viewer, or an empty layer made now if `create`."""
+        image = self._layer_of(shown)
+        if id(image) not in self._labels:
+            found = self._find_labels(image, shown)
+            if found is None:
+                if not create:
+                    return None
+                found = LabelLayer.for_image(image, shown)
+                with self._adding_layers():
+                    self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found.layer)
+            self._labels[id(image)] = found
+        return self._labels[id(image)]
+
+    def overlays(self, shown: ShownImage) -> Overlays:
+        """The overlays of the shown image, made and added if they are not there."""
+        if self._overlays is None or self._overlays.shown.key != shown.key:
+            self.close_overlays()
+            overlays = Overlays(self._layer_of(shown), shown)
+            with self._adding_layers():
+                self._viewer.layers.extend(overlays.layers)
+            self._overlays = overlays
+        return self._overlays
+
+    def close_overlays(self) -> None:
+        """Take the overlays out of the layer list."""
+        overlays, self._overlays = self._overlays, None
+        if overlays is not None:
+            with self._adding_layers():
+                for layer in overlays.layers:
+                    if layer in self._viewer.layers:
+                        self._viewer.layers.remove(layer)
+
+    # ------------------------------------------------------------------------------------------------ tools
+
+    @property
+    def in_pan_zoom(self) -> bool:
+        """Whether the active layer leaves clicks to us."""
+        return self._active is not None and str(self._active.mode) == PAN_ZOOM
+
+    @property
+    def tool(self) -> str | None:
+        """The tool, "brush" or "erase" with which the user paints on labels of ours, or None."""
+        if all(field.layer is not self._active for field in self._labels.values()) or self._active is None:
+            return None
+        return next((name for name, mode in TOOLS.items() if mode == str(self._active.mode)), None)
+
+    def take_tool(self, tool: str | None, shown: ShownImage) -> None:
+        """Take the brush or the eraser to the labels of an image; None puts it down."""
+        if tool is None:
+            if self._active is not None:
+                self._active.mode = PAN_ZOOM
+            return
+        labels = self.labels(shown, create=True)
+        if labels is not None:
+            self._viewer.layers.selection.active = labels.layer
+            labels.layer.mode = TOOLS[tool]
+
+    def hold_camera(self, hold: bool) -> None:
+        """Keep the camera still while the mouse is dragged on the active layer, or let it move again."""
+        held = self._active if hold else None
+        if self._held is not None and self._held is not held and str(self._held.mode) == PAN_ZOOM:
+            self._held.mouse_pan = True
+        self._held = held
+        if held is not None:
+            held.mouse_pan = False
+
+    # ---------------------------------------------------------------------------------------------- private
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _layer_of(self, shown: ShownImage) -> Image:
+        for image in self._images():
+            if id(image) == shown.key.layer:
+                return image
+        raise BadInputError(f"“{shown.name}” is no longer open.")
+
+    def _find_labels(self, image: Image, shown: ShownImage) -> LabelLayer | None:
+        for layer in self._viewer.layers:
+            if isinstance(layer, Labels) and LabelLayer.made_for(layer, image, shown):
+                return LabelLayer(layer)
+        return None
+
+    @contextmanager
+    def _adding_layers(self) -> Iterator[None]:
+        """Layers come and go without changing which one is active."""
+        active = self._viewer.layers.selection.active
+        self._adding = True
+        try:
+            yield
+        finally:
+            if active in self._viewer.layers:
+                self._viewer.layers.selection.active = active
+            self._adding = False
+
+    def _on_active(self) -> None:
+        if self._adding:
+            return
+        active = self._viewer.layers.selection.active
+        if active is not self._active:
+            if self._active is not None:
+                self._active.events.mode.disconnect(self._on_mode)
+            if active is not None:
+                active.events.mode.connect(self._on_mode)
+            self._active = active
+        if isinstance(active, Image):
+            self._follow(active)
+        elif self._image not in self._viewer.layers:
+            images = self._images()
+            self._follow(images[-1] if images else None)
+        self.view_changed.emit()
+        self.mode_changed.emit()
+
+    def _follow(self, image: Image | None) -> None:
+        """Make `image` the one that prompts go to, and watch where it lies."""
+        if image is self._image:
+            return
+        for name in GEOMETRY:
+            if self._image is not None:
+                self._image.events[name].disconnect(self._on_geometry)
+            if image is not None:
+                image.events[name].connect(self._on_geometry)
+        self._image = image
+
+    def _on_geometry(self) -> None:
+        if self._image is not None and id(self._image) in self._labels:
+            self._labels[id(self._image)].follow(self._image)
+        if self._image is not None and self._overlays is not None:
+            self._overlays.follow(self._image)
+
+    def _on_removed(self, event: Any) -> None:
+        if self._adding:
+            return
+        if self._overlays is not None and event.value in self._overlays.layers:
+            self.close_overlays()
+        self._labels = {
+            key: labels
+            for key, labels in self._labels.items()
+            if labels.layer is not event.value and key != id(event.value)
+        }
+        self._on_active()
+
+    def _on_view(self) -> None:
+        self.view_changed.emit()
+
+    def _on_mode(self) -> None:
+        self.mode_changed.emit()
