@@ -53,9 +53,7 @@ def check_inside(prompt: Prompt, shape: tuple[int, int]) -> None:
 def _edges(box: ArrayLike) -> tuple[float, float, float, float]:
     edges = _finite(box, "box")
     if edges.shape != (4,):
-        raise BadInputError(
-            f"a box is four numbers (r0, c0, r1, c1), not an array of the shape {edges.shape}"
-        )
+        raise BadInputError(f"a box is four numbers (r0, c0, r1, c1), not {edges.shape}")
     r0, c0, r1, c1 = edges.tolist()
     return r0, c0, r1, c1
 
