@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -51,9 +50,6 @@ class ObjectsView(QWidget):
         self._tree.setMinimumHeight(96)
         self._tree.setMaximumHeight(180)
         self._tree.setToolTip("Click to find an object, double-click to refine it")
-        header = self._tree.header()
-        header.setStretchLastSection(True)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self._delete = QPushButton("Delete object")
         self._delete.setToolTip("Remove the selected object (Delete removes the one under the pointer)")
         self._delete.clicked.connect(self._on_delete)
@@ -81,6 +77,8 @@ class ObjectsView(QWidget):
             item.setData(0, ID_ROLE, row.id)
             self._tree.addTopLevelItem(item)
             item.setSelected(row.id == chosen)
+        for column in range(len(COLUMNS)):
+            self._tree.resizeColumnToContents(column)
         self._tree.blockSignals(False)
         self._delete.setEnabled(self._selected_id() is not None)
 

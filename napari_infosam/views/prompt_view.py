@@ -79,12 +79,14 @@ class PromptView(QWidget):
         self._next = _arrow("▸", "Next candidate mask (Tab)")
         self._previous.clicked.connect(lambda: self.candidate_requested.emit(-1))
         self._next.clicked.connect(lambda: self.candidate_requested.emit(1))
-        self._commit = _button("Commit", "Keep the mask as an object (Enter or C)", self.commit_requested)
-        self._clear = _button("Clear", "Forget the prompts (Esc)", self.clear_requested)
-        self._undo = _button(
-            "Undo", "Undo the last prompt, commit, stroke or deletion (Ctrl+Z)", self.undo_requested
-        )
-        self._redo = _button("Redo", "Do it again (Ctrl+Shift+Z)", self.redo_requested)
+        self._commit = _button("Commit", "Keep the mask as an object (Enter or C)")
+        self._clear = _button("Clear", "Forget the prompts (Esc)")
+        self._undo = _button("Undo", "Undo the last prompt, commit, stroke or deletion (Ctrl+Z)")
+        self._redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
+        self._commit.clicked.connect(self.commit_requested)
+        self._clear.clicked.connect(self.clear_requested)
+        self._undo.clicked.connect(self.undo_requested)
+        self._redo.clicked.connect(self.redo_requested)
         self._overwrite = QCheckBox("May cover other objects")
         self._overwrite.setToolTip("Otherwise a mask takes only pixels that no other object has")
         self._overwrite.clicked.connect(self.overwrite_requested)
@@ -169,10 +171,9 @@ def _tool(text: str, tooltip: str) -> QPushButton:
     return button
 
 
-def _button(text: str, tooltip: str, clicked: Signal) -> QPushButton:
+def _button(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tooltip)
-    button.clicked.connect(clicked)
     return button
 
 
