@@ -15,7 +15,7 @@ from infosam.data.intensity import check_image, intensity_range, to_rgb8
 from infosam.data.io import content_hash
 from infosam.inference.arguments import check_inside, make_prompt
 from infosam.inference.cache import EmbeddingCache
-from infosam.inference.decoding import Shape, decode_prompts
+from infosam.inference.prompting import Shape, decode_prompts
 from infosam.models.base import PromptableModel
 from infosam.types import BadInputError, ImageEmbedding, InfoSAMError, IntensityRange, Prompt, Segmentation
 
