@@ -89,7 +89,7 @@ def noisy_box(mask: BoolArray, rng: np.random.Generator) -> Box:
 
 
 def random_interior_point(mask: BoolArray, rng: np.random.Generator) -> tuple[int, int]:
-    """A pixel (row, column) of the mask, the likelier the deeper it lies: people click inside, not the rim."""
+    """A pixel (row, column) of the mask, the likelier the deeper it lies: people click well inside."""
     depth, (r0, c0, _, _) = depth_in_box(mask)
     weights = depth.ravel() / depth.sum()
     row, column = np.unravel_index(rng.choice(weights.size, p=weights), depth.shape)

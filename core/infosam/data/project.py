@@ -1,0 +1,228 @@
+"""The annotation project: a folder that keeps everything from the first click on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.rle import decode_mask
+from infosam.data.store.adapters import AdapterTable
+from infosam.data.store.database import Database
+from infosam.data.store.images import ImageTable, read_recorded
+from infosam.data.store.objects import ObjectTable
+from infosam.data.store.records import AdapterRecord, ImageRecord, ObjectRecord, ObjectSource, Revision
+from infosam.types import BadInputError, BoolArray, InfoSAMError, Prompt
+
+DATABASE_NAME = "project.sqlite"
+DATA_VARIABLE = "INFOSAM_DATA"
+
+
+def default_project_folder() -> Path:
+    """Where an unsaved session is kept: under $INFOSAM_DATA, or else the user's data folder."""
+    data = os.environ.get(DATA_VARIABLE) or platformdirs.user_data_dir("napari-infosam", appauthor=False)
+    return Path(data) / "autosave"
+
+
+class Project:
+    """Images, objects with their prompts and history, adapters and settings, in one folder.
+
+    Every call is committed when it returns: a killed process loses nothing of it. A project may be used
+    from several threads, and read by other processes meanwhile. Everything that can go wrong with the
+    folder or its database raises InfoSAMError, and so does any call after `close`; unknown ids raise
+    BadInputError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._database = Database(folder / DATABASE_NAME)
+        self._images = ImageTable(self._database, folder)
+        self._objects = ObjectTable(self._database)
+        self._adapters = AdapterTable(self._database, folder)
+
+    @classmethod
+    def create(cls, folder: str | Path) -> Self:
+        """A new project in a folder, made if need be; raises BadInputError if it holds one already."""
+        if cls.exists(folder):
+            raise BadInputError(f"{folder} holds a project already: open it, or choose another folder")
+        folder = Path(folder).absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InfoSAMError(f"cannot make the folder {folder}: {error}; choose another one") from error
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """The project in a folder; raises BadInputError if there is none."""
+        if not cls.exists(folder):
+            raise BadInputError(f"{folder} holds no project (no {DATABASE_NAME})")
+        return cls(Path(folder).absolute())
+
+    @staticmethod
+    def exists(folder: str | Path) -> bool:
+        """Whether the folder holds a project."""
+        return (Path(folder) / DATABASE_NAME).is_file()
+
+    def close(self) -> None:
+        """Let go of the database; closing twice is fine."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------------------------------- images
+
+    def add_image(
+        self,
+        array: NDArray[Any],
+        *,
+        path: str | Path | None = None,
+        name: str | None = None,
+        plane: tuple[int, ...] | None = None,
+    ) -> ImageRecord:
+        """Add an image, or find the one with the same pixels.
+
+        array: raw pixels, (H, W) or (H, W, C). path: the file it was opened from; it is used if reading it
+        gives the same pixels. Otherwise, and for a plane of a stack, a TIFF copy is written into the
+        project.
+        """
+        return self._images.add(array, path, name, plane)
+
+    def images(self) -> list[ImageRecord]:
+        """All images, oldest first."""
+        return self._images.all()
+
+    def find_image(self, content_hash: str) -> ImageRecord | None:
+        """The image with these pixels (`io.content_hash`), if the project has it."""
+        return self._images.find(content_hash)
+
+    def read_image(self, image_id: int) -> NDArray[Any]:
+        """The raw pixels; raises BadInputError where the file is missing or has changed since."""
+        return read_recorded(self._images.get(image_id))
+
+    # --------------------------------------------------------------------------------------- objects
+
+    def add_object(
+        self,
+        image_id: int,
+        mask: BoolArray,
+        *,
+        label: int,
+        prompt: Prompt | None = None,
+        source: ObjectSource = "prompt",
+    ) -> ObjectRecord:
+        """Commit an object: its (H, W) mask, its label value in the image, and the prompts that made it.
+
+        Raises BadInputError where the mask is empty or of another size, or the label is taken.
+        """
+        return self._objects.add(self._images.get(image_id), mask, label, prompt, source)
+
+    def update_object(
+        self,
+        object_id: int,
+        mask: BoolArray,
+        *,
+        source: ObjectSource = "brush",
+        prompt: Prompt | None = None,
+    ) -> ObjectRecord:
+        """Change an object's mask; what it was stays in `history`. Without a prompt the last one is kept."""
+        return self._objects.update(object_id, mask, source, prompt)
+
+    def remove_object(self, object_id: int) -> ObjectRecord:
+        """Take an object out of the image; `restore_object` brings it back."""
+        return self._objects.set_removed(object_id, True)
+
+    def restore_object(self, object_id: int) -> ObjectRecord:
+        """Bring a removed object back; raises BadInputError if its label has been given to another one."""
+        return self._objects.set_removed(object_id, False)
+
+    def objects(self, image_id: int | None = None, include_removed: bool = False) -> list[ObjectRecord]:
+        """The objects of one image, or of all, oldest first."""
+        return self._objects.all(image_id, include_removed)
+
+    def mask(self, object_id: int) -> BoolArray:
+        """(H, W) bool."""
+        return decode_mask(self._objects.get(object_id).rle)
+
+    def history(self, object_id: int) -> list[Revision]:
+        """Everything that was done to an object, oldest first."""
+        return self._objects.history(object_id)
+
+    def label_image(self, image_id: int) -> NDArray[np.int32]:
+        """(H, W): the label of the object that owns each pixel, 0 for none; of several, the oldest."""
+        labels = np.zeros(self._images.get(image_id).shape[:2], dtype=np.int32)
+        for record in self.objects(image_id):
+            labels[decode_mask(record.rle) & (labels == 0)] = record.label
+        return labels
+
+    def labelled_images(self) -> list[LabelledImage]:
+        """The images that have objects, for training and evaluation; usable after the project is closed."""
+        return [
+            self._labelled(image, objects) for image in self.images() if (objects := self.objects(image.id))
+        ]
+
+    @staticmethod
+    def _labelled(image: ImageRecord, records: list[ObjectRecord]) -> LabelledImage:
+        objects = [
+            LabelledObject(record.rle, _usable(record.prompt), key=str(record.label)) for record in records
+        ]
+        load = partial(read_recorded, image)
+        return LabelledImage(image.content_hash, image.name, load, objects, image.intensity)
+
+    # -------------------------------------------------------------------------- adapters and settings
+
+    def add_adapter(
+        self, folder: str | Path, *, base_model: str, card: Mapping[str, Any] | None = None
+    ) -> AdapterRecord:
+        """Note an adapter folder, with its before/after card as JSON values; it is not in use yet."""
+        return self._adapters.add(folder, base_model, card or {})
+
+    def adapters(self) -> list[AdapterRecord]:
+        """All adapters, oldest first."""
+        return self._adapters.all()
+
+    def current_adapter(self) -> AdapterRecord | None:
+        """The adapter in use."""
+        return self._adapters.current()
+
+    def set_current_adapter(self, adapter_id: int | None) -> None:
+        """Accept an adapter and use it; None or an older one rolls the present one back."""
+        self._adapters.set_current(adapter_id)
+
+    def roll_back_adapter(self, adapter_id: int) -> None:
+        """Decline an adapter."""
+        self._adapters.roll_back(adapter_id)
+
+    def get_setting(self, key: str, default: Any = None) -> Any:
+        """A value that `set_setting` kept, or the default."""
+        rows = self._database.rows("SELECT value FROM settings WHERE key = ?", (key,))
+        return json.loads(rows[0]["value"]) if rows else default
+
+    def set_setting(self, key: str, value: Any) -> None:
+        """Keep a JSON value."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO settings(key, value) VALUES (?, ?)"
+                " ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+                (key, json.dumps(value)),
+            )
+
+
+def _usable(prompt: Prompt | None) -> Prompt | None:
+    """A prompt that held only a mask is empty once read back."""
+    return None if prompt is None or prompt.is_empty else prompt

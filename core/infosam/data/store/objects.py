@@ -1,0 +1,143 @@
+"""The objects of a project, with their prompts and their history."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import get_args
+
+from infosam.data.rle import RLE, encode_mask
+from infosam.data.store.database import Database, now
+from infosam.data.store.prompt_json import prompt_from_json, prompt_to_json
+from infosam.data.store.records import ImageRecord, ObjectRecord, ObjectSource, Revision
+from infosam.types import BadInputError, BoolArray, Prompt
+
+
+class ObjectTable:
+    """Objects are never deleted, only marked as removed; every change is kept in the journal."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, image: ImageRecord, mask: BoolArray, label: int, prompt: Prompt | None, source: ObjectSource
+    ) -> ObjectRecord:
+        rle, at = _encoded(mask, image.shape[:2]), now()
+        _check_source(source)
+        if label < 1:
+            raise BadInputError(f"a label must be 1 or more, not {label}: 0 is the background")
+        written = prompt_to_json(prompt)
+        with self._database.transaction() as connection:
+            _check_free(connection, image.id, label)
+            cursor = connection.execute(
+                "INSERT INTO objects"
+                "(image_id, label, source, height, width, counts, prompt, created, updated)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (image.id, int(label), source, *rle.size, rle.counts, written, at, at),
+            )
+            object_id = cursor.lastrowid
+            assert object_id is not None
+            _note(connection, object_id, "added", at, source, rle, written)
+        return self.get(object_id)
+
+    def update(
+        self, object_id: int, mask: BoolArray, source: ObjectSource, prompt: Prompt | None
+    ) -> ObjectRecord:
+        before, at = self.get(object_id), now()
+        rle = _encoded(mask, before.rle.size)
+        _check_source(source)
+        written = prompt_to_json(prompt)
+        # A prompted object that the brush has touched is neither the model's nor drawn by hand.
+        became = "edited" if source == "brush" and before.source != "brush" else source
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE objects SET counts = ?, source = ?, prompt = coalesce(?, prompt),"
+                " corrections = corrections + 1, updated = ? WHERE id = ?",
+                (rle.counts, became, written, at, object_id),
+            )
+            _note(connection, object_id, "updated", at, source, rle, written)
+        return self.get(object_id)
+
+    def set_removed(self, object_id: int, removed: bool) -> ObjectRecord:
+        record, at = self.get(object_id), now()
+        if record.removed == removed:
+            return record
+        with self._database.transaction() as connection:
+            if not removed:
+                _check_free(connection, record.image_id, record.label)
+            connection.execute(
+                "UPDATE objects SET removed = ?, updated = ? WHERE id = ?", (removed, at, object_id)
+            )
+            _note(connection, object_id, "removed" if removed else "restored", at)
+        return self.get(object_id)
+
+    def get(self, object_id: int) -> ObjectRecord:
+        rows = self._database.rows("SELECT * FROM objects WHERE id = ?", (object_id,))
+        if not rows:
+            raise BadInputError(f"the project has no object {object_id}")
+        return _record(rows[0])
+
+    def all(self, image_id: int | None, include_removed: bool) -> list[ObjectRecord]:
+        query = "SELECT * FROM objects WHERE (? IS NULL OR image_id = ?) AND removed <= ? ORDER BY id"
+        return [_record(row) for row in self._database.rows(query, (image_id, image_id, include_removed))]
+
+    def history(self, object_id: int) -> list[Revision]:
+        size = self.get(object_id).rle.size
+        rows = self._database.rows("SELECT * FROM journal WHERE object_id = ? ORDER BY id", (object_id,))
+        return [_revision(row, size) for row in rows]
+
+
+def _encoded(mask: BoolArray, size: tuple[int, ...]) -> RLE:
+    if mask.shape != size:
+        raise BadInputError(f"the mask has the shape {mask.shape}, its image {size}")
+    if not mask.any():
+        raise BadInputError("the mask is empty: remove the object instead")
+    return encode_mask(mask)
+
+
+def _check_source(source: str) -> None:
+    if source not in get_args(ObjectSource):
+        raise BadInputError(f"source must be one of {', '.join(get_args(ObjectSource))}, not {source!r}")
+
+
+def _check_free(connection: sqlite3.Connection, image_id: int, label: int) -> None:
+    query = "SELECT id FROM objects WHERE image_id = ? AND label = ? AND removed = 0"
+    if connection.execute(query, (image_id, label)).fetchone() is not None:
+        raise BadInputError(f"label {label} is taken by another object of this image: choose a free one")
+
+
+def _note(
+    connection: sqlite3.Connection,
+    object_id: int,
+    action: str,
+    at: str,
+    source: str | None = None,
+    rle: RLE | None = None,
+    prompt: str | None = None,
+) -> None:
+    connection.execute(
+        "INSERT INTO journal(object_id, action, source, counts, prompt, at) VALUES (?, ?, ?, ?, ?, ?)",
+        (object_id, action, source, None if rle is None else rle.counts, prompt, at),
+    )
+
+
+def _record(row: sqlite3.Row) -> ObjectRecord:
+    prompt, used_mask_prompt = prompt_from_json(row["prompt"])
+    return ObjectRecord(
+        id=row["id"],
+        image_id=row["image_id"],
+        label=row["label"],
+        source=row["source"],
+        prompt=prompt,
+        used_mask_prompt=used_mask_prompt,
+        corrections=row["corrections"],
+        class_id=row["class_id"],
+        removed=bool(row["removed"]),
+        created=row["created"],
+        updated=row["updated"],
+        rle=RLE((row["height"], row["width"]), row["counts"]),
+    )
+
+
+def _revision(row: sqlite3.Row, size: tuple[int, int]) -> Revision:
+    rle = None if row["counts"] is None else RLE(size, row["counts"])
+    return Revision(row["action"], row["source"], prompt_from_json(row["prompt"])[0], row["at"], rle)
