@@ -1,0 +1,15 @@
+"""Losses, functions first."""
+
+from infosam.losses.infosam import gram, relation_compression_loss, relation_distillation_loss
+from infosam.losses.renyi import renyi_entropy
+from infosam.losses.structure import boundary_weight, structure_loss, structure_loss_per_mask
+
+__all__ = [
+    "boundary_weight",
+    "gram",
+    "relation_compression_loss",
+    "relation_distillation_loss",
+    "renyi_entropy",
+    "structure_loss",
+    "structure_loss_per_mask",
+]
