@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infosam.losses.renyi import renyi_entropy
+from infosam.losses.renyi import wide_entropy
 from infosam.types import BadInputError
 
 
@@ -69,7 +69,8 @@ def relation_compression_loss(
             f"image embedding, mask token and relation hold {len(images)}, {len(tokens)} and "
             f"{len(relations)} samples: give as many of each"
         )
-    return renyi_entropy(relations, alpha) - renyi_entropy(images * tokens * relations, alpha)
+    loss = wide_entropy(relations, alpha) - wide_entropy(images * tokens * relations, alpha)
+    return loss.to(relations.dtype)
 
 
 def relation_distillation_loss(
@@ -93,5 +94,6 @@ def relation_distillation_loss(
         raise BadInputError(
             f"teacher and student hold {len(teacher)} and {len(student)} samples: give as many of each"
         )
-    joint = renyi_entropy(teacher * student, alpha)
-    return joint - renyi_entropy(teacher, alpha) - renyi_entropy(student, alpha)
+    joint = wide_entropy(teacher * student, alpha)
+    loss = joint - wide_entropy(teacher, alpha) - wide_entropy(student, alpha)
+    return loss.to(teacher.dtype)
