@@ -1,0 +1,145 @@
+"""One adaptation run as the panel shows it: a frozen snapshot, and how reports change it. Pure functions."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from infosam.types import Card, Failed, Finished, Preparing, Report, Started, Step, Validated
+
+Phase = Literal["idle", "preparing", "running", "done", "cancelled", "failed"]
+
+OUT_OF_MEMORY_ADVICE = (
+    "Most often the computer ran out of memory: close other programs, or choose a smaller model."
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the training process ended. code: as in subprocess, -N = signal N. tail: the end of its stderr."""
+
+    code: int
+    tail: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What is known of a run.
+
+    phase: idle before the first run, and again once an adapter was accepted or discarded. folder: where it
+    writes. steps, validations: all so far, in order. finished: the result, with the before/after card.
+    message, advice: why the run has no result, and what to do about it. resumable: a checkpoint waits in
+    `folder`. cancelling: the run was asked to stop and has not ended yet.
+    """
+
+    phase: Phase = "idle"
+    folder: Path | None = None
+    started: Started | None = None
+    preparing: Preparing | None = None
+    steps: tuple[Step, ...] = ()
+    validations: tuple[Validated, ...] = ()
+    finished: Finished | None = None
+    message: str = ""
+    advice: str = ""
+    resumable: bool = False
+    cancelling: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        return self.phase in ("preparing", "running")
+
+    @property
+    def card(self) -> Card | None:
+        return self.finished.card if self.finished else None
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left, an estimate; None while nothing is known."""
+        return self.steps[-1].eta if self.phase == "running" and self.steps else None
+
+
+def begin(folder: Path) -> Run:
+    """A run that has just been started in `folder`."""
+    return Run(phase="preparing", folder=folder)
+
+
+def resume(run: Run) -> Run:
+    """The run goes on from its checkpoint; what was drawn stays."""
+    return Run(phase="preparing", folder=run.folder, steps=run.steps, validations=run.validations)
+
+
+def cancelling(run: Run) -> Run:
+    """The user asked the run to stop."""
+    return replace(run, cancelling=True) if run.is_active else run
+
+
+def apply(run: Run, report: Report) -> Run:
+    """The run after one more report. A report that comes after the run has ended changes nothing."""
+    if not run.is_active:
+        return run
+    match report:
+        case Started():
+            return replace(run, started=report)
+        case Preparing():
+            return replace(run, preparing=report)
+        case Step():
+            # A resumed run repeats the steps after its checkpoint: the later ones count.
+            steps = run.steps
+            while steps and steps[-1].step >= report.step:
+                steps = steps[:-1]
+            return replace(run, phase="running", steps=(*steps, report))
+        case Validated():
+            kept = tuple(old for old in run.validations if old.step < report.step)
+            return replace(run, validations=(*kept, report))
+        case Finished():
+            phase: Phase = "cancelled" if report.status == "cancelled" else "done"
+            return replace(run, phase=phase, finished=report, cancelling=False)
+        case Failed():
+            return replace(
+                run,
+                phase="failed",
+                message=report.reason,
+                advice=report.advice,
+                resumable=report.resumable,
+                cancelling=False,
+            )
+
+
+def end(run: Run, ending: Ending, *, resumable: bool) -> Run:
+    """The run after its process has ended. resumable: a checkpoint was found in its folder.
+
+    A run that had reported its result keeps it. Otherwise the ending itself says what happened.
+    """
+    if run.phase == "failed":
+        return replace(run, resumable=run.resumable or resumable)
+    if not run.is_active:
+        return run
+    if run.cancelling:
+        return replace(
+            run, phase="cancelled", message="Training was stopped.", resumable=resumable, cancelling=False
+        )
+    message, advice = explain(ending)
+    return replace(run, phase="failed", message=message, advice=advice, resumable=resumable)
+
+
+def explain(ending: Ending) -> tuple[str, str]:
+    """(what happened, what to do) for a process that ended without a result."""
+    if ending.code < 0:
+        name = _signal_name(-ending.code)
+        if name == "SIGKILL":
+            return "The training process was killed.", OUT_OF_MEMORY_ADVICE
+        return f"The training process was ended by the system ({name}).", "Start it again."
+    last = next((line.strip() for line in reversed(ending.tail.splitlines()) if line.strip()), "")
+    if "MemoryError" in last or "out of memory" in last.lower():
+        return f"The training process ran out of memory: {last}", OUT_OF_MEMORY_ADVICE
+    reason = f"The training process stopped unexpectedly (exit code {ending.code})"
+    return f"{reason}: {last}" if last else f"{reason}.", "The log has the details."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
