@@ -36,7 +36,7 @@ def shown_image(layer: Image, dims: Dims) -> ShownImage:
     position = tuple(None if isinstance(item, slice) else item for item in index)
     numbers = ", ".join(str(item) for item in position if item is not None)
     return ShownImage(
-        key=ImageKey(id(layer), position),
+        key=ImageKey(id(layer), id(source), position),
         name=f"{layer.name} [{numbers}]" if numbers else layer.name,
         path=layer.source.path,
         source=source,

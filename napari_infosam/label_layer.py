@@ -47,6 +47,10 @@ class LabelLayer:
             shown.source.shape[: image.ndim]
         )
 
+    def release(self) -> None:
+        """The image is gone: a new one of the same name must not take these labels for its own."""
+        self.layer.metadata.pop(METADATA_KEY, None)
+
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""
         for name, value in geometry_of(image).items():
@@ -69,6 +73,21 @@ class LabelLayer:
         with self._own_edit():
             self.layer.data_setitem(tuple(indices), values[rows, columns])
         self.layer.selected_label = max(1, int(values.max(initial=0)))
+
+    def colour(self, label: int) -> tuple[int, int, int]:
+        """RGB, 0-255, in which a label is drawn."""
+        red, green, blue = np.rint(255 * np.asarray(self.layer.get_color(label))[:3]).astype(int)
+        return int(red), int(green), int(blue)
+
+    def select(self, label: int) -> None:
+        """Give a label to the brush."""
+        self.layer.selected_label = label
+
+    def load(self, shown: ShownImage, labels: label_diff.Labels) -> None:
+        """Show the (H, W) labels of a slice as they were stored; there is nothing to undo in this."""
+        with self._own_edit():
+            self.layer.data[shown.index] = labels
+            self.layer.refresh()
 
     @contextmanager
     def _own_edit(self) -> Iterator[None]:

@@ -240,6 +240,10 @@ class ViewerLayers:
                 self._image.events[name].disconnect(self._on_geometry)
             if image is not None:
                 image.events[name].connect(self._on_geometry)
+        if self._image is not None:
+            self._image.events.data.disconnect(self._on_view)
+        if image is not None:
+            image.events.data.connect(self._on_view)
         self._image = image
 
     def _on_geometry(self) -> None:
@@ -253,10 +257,11 @@ class ViewerLayers:
             return
         if self._overlays is not None and event.value in self._overlays.layers:
             self.close_overlays()
+        orphan = self._labels.pop(id(event.value), None)
+        if orphan is not None:
+            orphan.release()
         self._labels = {
-            key: labels
-            for key, labels in self._labels.items()
-            if labels.layer is not event.value and key != id(event.value)
+            key: labels for key, labels in self._labels.items() if labels.layer is not event.value
         }
         self._on_active()
 

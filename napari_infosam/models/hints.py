@@ -5,14 +5,16 @@ from __future__ import annotations
 from napari_infosam.models.session import Session
 
 
-def hint(session: Session, *, suspended: bool) -> str:
-    """What the user can do now. suspended: prompting is on, but the active layer is being painted on."""
-    if not session.image_name:
+def hint(session: Session) -> str:
+    """What the user can do now."""
+    if session.shown is None:
         return "Open an image, or one from File › Open Sample › InfoSAM."
+    if session.tool is not None:
+        return "Strokes are saved as corrections. Press Prompt to go on clicking."
     if not session.prompting:
         return "Press Prompt, then click on an object or drag a box around it."
-    if suspended:
-        return "Painting: strokes are saved as corrections. Press Prompt to go on clicking."
+    if session.suspended:
+        return "Prompts wait: put the active layer into pan/zoom, or press Prompt."
     if session.prompts.is_empty:
         return "Click on an object or drag a box around it. Double-click a label to refine it."
     if session.candidates is None:

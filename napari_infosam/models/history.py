@@ -7,16 +7,24 @@ from dataclasses import dataclass
 
 from psygnal import Signal
 
+from napari_infosam.models.shown_image import ShownImage
+
 LIMIT = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Something that was done, how to take it back, and how to do it again. name: what the user calls it."""
+    """Something that was done, how to take it back, and how to do it again.
+
+    name: what the user calls it. image: where it was done. transient: it means nothing once another image
+    is shown.
+    """
 
     name: str
     undo: Callable[[], None]
     redo: Callable[[], None]
+    image: ShownImage | None = None
+    transient: bool = False
 
 
 class History:
@@ -29,12 +37,14 @@ class History:
         self._undone: list[Change] = []
 
     @property
-    def can_undo(self) -> bool:
-        return bool(self._done)
+    def last_done(self) -> Change | None:
+        """What `undo` would take back."""
+        return self._done[-1] if self._done else None
 
     @property
-    def can_redo(self) -> bool:
-        return bool(self._undone)
+    def last_undone(self) -> Change | None:
+        """What `redo` would do again."""
+        return self._undone[-1] if self._undone else None
 
     def push(self, change: Change) -> None:
         """Remember a change that has been done; what was undone before can no longer be redone."""
@@ -62,13 +72,11 @@ class History:
         self.changed.emit()
         return change
 
-    def drop_last(self) -> Change | None:
-        """Forget the last change without undoing it, because the caller has taken it back itself."""
-        if not self._done:
-            return None
-        change = self._done.pop()
+    def forget(self, which: Callable[[Change], bool]) -> None:
+        """Drop changes that mean nothing any more."""
+        self._done = [change for change in self._done if not which(change)]
+        self._undone = [change for change in self._undone if not which(change)]
         self.changed.emit()
-        return change
 
     def clear(self) -> None:
         self._done.clear()

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
-from infosam.types import Prompt, Segmentation
+from infosam.types import BoolArray, Prompt, Segmentation
+from napari_infosam.models.shown_image import ShownImage
 
 DEFAULT_MODEL = "sam_pocket"
 
@@ -32,30 +33,58 @@ class Session:
     """The state of one viewer.
 
     model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as
-    it is. device: where the model runs. project: the `infosam.Project` in use (opaque here). image_id: the
-    project's id of the shown image, None while there is none. prompting: the canvas takes prompts. positive:
-    the sign of the next click. prompts: what is not committed yet; candidates: its masks, best first;
-    candidate_index: the one shown. overwrite: a commit may take pixels of other objects. objects: what is
-    committed on the shown image. status: one line that says what happened or what to do next. busy: work of
-    more than a moment goes on.
+    it is. device: where the model runs. project: the `infosam.Project` in use (opaque here).
+
+    shown: the image that prompts go to, if there is one; image_name: its name; image_id: its id in the
+    project, None while it is not known there. objects: what is committed on it. n_labelled_images,
+    n_labelled_objects: what the whole project holds.
+
+    prompting: the canvas takes prompts; suspended: but not while the active layer is painted on. tool:
+    "brush" or "erase" while the user paints on labels of ours. positive: the sign of the next click.
+    overwrite: a commit may take pixels of other objects.
+
+    prompts: what is not committed yet; candidates: its masks; candidate_index: the one shown. refining: id of
+    the committed object that the prompts change, None while they make a new one.
+
+    status: one line that says what happened; problem: it is bad news. busy: something takes longer than a
+    moment.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     model_name: str = DEFAULT_MODEL
     adapter: Path | None = None
+    device: str = ""
     project: Any = None
-    image_id: int | None = None
+
+    shown: ShownImage | None = None
     image_name: str = ""
-    prompts: Prompt = field(default_factory=Prompt)
-    candidates: Segmentation | None = None
-    candidate_index: int = 0
+    image_id: int | None = None
     objects: tuple[ObjectItem, ...] = ()
     n_labelled_images: int = 0
     n_labelled_objects: int = 0
-    status: str = ""
-    busy: bool = False
-    device: str = ""
+
     prompting: bool = False
+    suspended: bool = False
+    tool: str | None = None
     positive: bool = True
     overwrite: bool = False
+
+    prompts: Prompt = field(default_factory=Prompt)
+    candidates: Segmentation | None = None
+    candidate_index: int = 0
+    refining: int | None = None
+
+    status: str = ""
+    problem: bool = False
+    busy: bool = False
+
+    @property
+    def candidate(self) -> BoolArray | None:
+        """(H, W): the candidate mask that is shown."""
+        return None if self.candidates is None else self.candidates.masks[self.candidate_index]
+
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """Tell the user what happened."""
+        self.problem = problem
+        self.status = text

@@ -13,9 +13,10 @@ Index = tuple[int | slice, ...]
 
 @dataclass(frozen=True)
 class ImageKey:
-    """Tells shown images apart while napari runs: which layer, and which slice of it."""
+    """Tells shown images apart while napari runs: which layer, which array, and which slice of it."""
 
     layer: int
+    source: int
     index: tuple[int | None, ...]
 
 
@@ -35,6 +36,11 @@ class ShownImage:
     index: Index
     shape: tuple[int, int]
     rgb: bool
+
+    @property
+    def plane(self) -> tuple[int, ...] | None:
+        """The position along the axes that are not shown; None if all are."""
+        return tuple(item for item in self.index if not isinstance(item, slice)) or None
 
     @property
     def axes(self) -> tuple[int, int]:

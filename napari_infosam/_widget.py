@@ -1,0 +1,109 @@
+"""The dock widget "Annotate & adapt": builds everything, wires it, and takes it down again. Nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_infosam.controllers.annotate import AnnotateController
+from napari_infosam.controllers.edits import LabelEditor
+from napari_infosam.controllers.engine import Engine
+from napari_infosam.controllers.images import ImageController
+from napari_infosam.controllers.library import LibraryController
+from napari_infosam.controllers.panel import PanelController, connect_tools
+from napari_infosam.controllers.prompting import PromptController
+from napari_infosam.controllers.segment import SegmentController
+from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.history import History
+from napari_infosam.models.session import Session
+from napari_infosam.views.canvas_input import CanvasInput
+from napari_infosam.views.model_view import ModelView
+from napari_infosam.views.objects_view import ObjectsView
+from napari_infosam.views.prompt_view import PromptView
+from napari_infosam.views.section import Section
+from napari_infosam.workers import Worker
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+WIDTH = 350
+START_MS = 200  # the panel is drawn before torch is imported, which holds the window up for a moment
+
+
+class Annotator:
+    """Everything behind the panel of one viewer."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.session = Session()
+        self.model_view, self.prompt_view, self.objects_view = ModelView(), PromptView(), ObjectsView()
+        self._history = History()
+        self._model_worker, self._project_worker = Worker("infosam-model"), Worker("infosam-project")
+        self._layers = ViewerLayers(viewer)
+        self._canvas = CanvasInput(viewer, viewer.window._qt_viewer.canvas.native)
+        self._editor = LabelEditor(self.session, self._layers)
+        self.library = LibraryController(self.session, self.model_view)
+        self._segment = SegmentController(self.session, self._model_worker, Engine())
+        self._images = ImageController(self.session, self._layers, self._project_worker, self._editor)
+        prompts = PromptController(self.session, self._layers, self._canvas, self._editor, self._history)
+        self._annotate = AnnotateController(self.session, self._layers, self._editor, self._history, prompts)
+        self._panel = PanelController(
+            self.session, self._history, self._editor, self.prompt_view, self.objects_view
+        )
+        connect_tools(
+            self.prompt_view, self.objects_view, self._canvas, prompts, self._annotate, self._layers
+        )
+        self._closed = False
+
+    def start(self) -> None:
+        """Open the project, look at the viewer and load the model, once the panel is on the screen."""
+        if not self._closed:
+            self.library.open_default_project()
+            self._images.refresh()
+            self._segment.load()
+
+    def close(self) -> None:
+        """Let go of the viewer and end what runs in the background; what is committed stays."""
+        if self._closed:
+            return
+        self._closed = True
+        self.session.prompting = False
+        self._images.close()
+        self._annotate.close()
+        self._panel.close()
+        self._canvas.close()
+        self._layers.close()
+        self._model_worker.close()
+        self._project_worker.close()
+        if self.session.project is not None:
+            self.session.project.close()
+
+
+class AnnotateWidget(QScrollArea):
+    """The panel: model, prompts and objects on top, adaptation below."""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.annotator = annotator = Annotator(napari_viewer)
+        self.session = annotator.session
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(6)
+        for section in (
+            Section("Model", annotator.model_view),
+            Section("Annotate", annotator.prompt_view),
+            Section("Objects", annotator.objects_view),
+        ):
+            layout.addWidget(section)
+        layout.addStretch(1)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(WIDTH)
+        # napari before 0.9 and after it size docks by different rules; this one asks for all the height.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.destroyed.connect(annotator.close)
+        QTimer.singleShot(START_MS, annotator.start)

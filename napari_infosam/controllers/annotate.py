@@ -1,0 +1,153 @@
+"""Commits, corrections, deletions, and the way back from each of them."""
+
+from __future__ import annotations
+
+from superqt.utils import QSignalDebouncer
+
+from infosam.types import Prompt
+from napari_infosam.controllers.edits import Edit, LabelEditor
+from napari_infosam.controllers.errors import guarded
+from napari_infosam.controllers.prompting import PromptController
+from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.history import Change, History
+from napari_infosam.models.label_diff import bounding_box
+from napari_infosam.models.session import Session
+
+STROKE_MS = 250  # a stroke is recorded when the brush has rested this long
+
+
+class AnnotateController:
+    """Turns candidates into objects, and keeps what napari's brush does to them."""
+
+    def __init__(
+        self,
+        session: Session,
+        layers: ViewerLayers,
+        editor: LabelEditor,
+        history: History,
+        prompts: PromptController,
+    ) -> None:
+        self.session = session
+        self._layers = layers
+        self._editor = editor
+        self._history = history
+        self._prompts = prompts
+        self._rested = QSignalDebouncer()
+        self._rested.setTimeout(STROKE_MS)
+        self._rested.triggered.connect(self.record_strokes)
+        editor.touched.connect(self._rested.throttle)
+        editor.brushed.connect(self._on_brushed)
+
+    def close(self) -> None:
+        """Record no strokes any more."""
+        self._rested.cancel()
+        self._editor.touched.disconnect(self._rested.throttle)
+
+    @guarded
+    def commit(self) -> None:
+        """Keep the candidate mask that is shown as an object, or as the new mask of the one being refined."""
+        session = self.session
+        mask, prompts, refining = session.candidate, session.prompts, session.refining
+        if mask is None:
+            session.say("There is no mask to commit yet.", problem=True)
+            return
+        if refining is None:
+            edit = self._editor.add(mask, prompts)
+        else:
+            edit = self._editor.replace(refining, mask, prompts)
+        if edit is None:
+            session.say("Nothing to commit: other objects have all of these pixels.", problem=True)
+            return
+        self._push("commit", edit, (prompts, refining))
+        self._prompts.set_draft(Prompt(), None)
+        made = next(record for record in edit.after.values() if record is not None)
+        session.say(f"Object {made.label} is kept.")
+
+    @guarded
+    def delete(self, object_id: int) -> None:
+        """Remove a committed object."""
+        edit = self._editor.delete(object_id)
+        if edit is not None:
+            self._push("deletion", edit)
+            self.session.say("Object deleted; Ctrl+Z brings it back.")
+        if self.session.refining == object_id:
+            self._prompts.set_draft(Prompt(), None)
+
+    @guarded
+    def delete_under_pointer(self) -> None:
+        """Remove the committed object under the mouse pointer."""
+        shown = self.session.shown
+        if shown is None:
+            return
+        chosen = self._editor.object_at(*self._layers.pixel(shown, self._layers.pointer()))
+        if chosen is None:
+            self.session.say("There is no object under the pointer.", problem=True)
+        else:
+            self.delete(chosen)
+
+    @guarded
+    def record_strokes(self) -> None:
+        """Write what was painted to the project."""
+        self._editor.record_strokes()
+
+    @guarded
+    def find(self, object_id: int) -> None:
+        """Bring an object to the middle of the canvas, and give its label to the brush."""
+        box = bounding_box(self._editor.mask(object_id))
+        field = self._editor.field(create=False)
+        if self.session.shown is not None and box is not None and field is not None:
+            self._layers.centre_on(self.session.shown, box)
+            field.select(self._editor.label(object_id))
+
+    @guarded
+    def undo(self) -> None:
+        """Take back the last prompt, commit, stroke or deletion."""
+        self._editor.record_strokes()
+        change = self._history.last_done
+        if self._at_its_place(change) and self._history.undo() and change is not None:
+            self.session.say(f"Undone: {change.name}.")
+
+    @guarded
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._editor.record_strokes()
+        change = self._history.last_undone
+        if self._at_its_place(change) and self._history.redo() and change is not None:
+            self.session.say(f"Done again: {change.name}.")
+
+    # ------------------------------------------------------------------------------------------- private
+
+    def _at_its_place(self, change: Change | None) -> bool:
+        """Whether the image is shown on which a change was made; if not, show that and change nothing."""
+        session = self.session
+        if change is None:
+            session.say("There is nothing to undo.")
+            return False
+        if change.image is None or (session.shown is not None and session.shown.key == change.image.key):
+            return True
+        if self._layers.show(change.image):
+            session.say(f"This is where the last {change.name} was made: once more to take it back.")
+        else:
+            self._history.forget(lambda other: other is change)
+            session.say(f"The {change.name} stays: {change.image.name} is no longer open.", problem=True)
+        return False
+
+    def _on_brushed(self, edit: Edit) -> None:
+        self._push("correction", edit)
+        count = len(edit.after)
+        self.session.say("Correction saved." if count == 1 else f"Corrections of {count} objects saved.")
+
+    def _push(self, name: str, edit: Edit, draft: tuple[Prompt, int | None] | None = None) -> None:
+        """Remember an edit; draft: the prompts that undoing it brings back."""
+
+        def undo() -> None:
+            self._editor.revert(edit)
+            if draft is not None:
+                self._prompts.set_draft(*draft)
+
+        def redo() -> None:
+            self._editor.reapply(edit)
+            if draft is not None:
+                self._prompts.set_draft(Prompt(), None)
+
+        self._history.push(Change(name, undo, redo, image=edit.shown))

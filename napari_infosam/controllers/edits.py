@@ -1,0 +1,270 @@
+"""Changes of the committed objects, in the project and on the canvas at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from infosam.types import BadInputError, BoolArray, InfoSAMError, Prompt
+from napari_infosam.label_layer import LabelLayer
+from napari_infosam.layers import ViewerLayers
+from napari_infosam.models import label_diff
+from napari_infosam.models.label_diff import LabelDiff, Labels
+from napari_infosam.models.session import ObjectItem, Session
+from napari_infosam.models.shown_image import ShownImage
+
+if TYPE_CHECKING:
+    from infosam import Project
+    from infosam.data.store.records import ObjectRecord, ObjectSource
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One change of the labels of an image, and the project's objects before and after it.
+
+    before, after: the record of every object concerned, by its id; None where it does not exist then.
+    """
+
+    shown: ShownImage
+    diff: LabelDiff
+    before: dict[int, ObjectRecord | None]
+    after: dict[int, ObjectRecord | None]
+
+
+class LabelEditor:
+    """The objects of the shown image. What it does is in the project before it is on the canvas."""
+
+    touched = Signal()  # somebody paints on the labels
+    brushed = Signal(object)  # Edit: somebody painted on the labels, and it has been recorded
+
+    def __init__(self, session: Session, layers: ViewerLayers) -> None:
+        self._session = session
+        self._layers = layers
+        self._shown: ShownImage | None = None
+        self._image_id = 0
+        self._labels: Labels = np.zeros((0, 0), np.int32)  # the labels as the project has them
+        self._records: dict[int, ObjectRecord] = {}  # by label
+        self._next_label = 1
+        self._field: LabelLayer | None = None
+        self._counts: dict[int, int] = {}  # objects by image, in the whole project
+
+    # ------------------------------------------------------------------------------------------- the image
+
+    def open_project(self, project: Project) -> None:
+        """Count what a project holds."""
+        self._counts = {}
+        for record in project.objects():
+            self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
+        self._publish()
+
+    def enter(
+        self,
+        shown: ShownImage,
+        image_id: int,
+        records: Sequence[ObjectRecord],
+        labels: Labels,
+        *,
+        keep_painted: bool = True,
+    ) -> None:
+        """Edits now go to this image, whose stored objects and (H, W) labels are given.
+
+        keep_painted: what is on the canvas already, and differs, was painted by the user: record it.
+        """
+        self._shown, self._image_id, self._labels = shown, image_id, labels
+        self._records = {record.label: record for record in records if not record.removed}
+        self._next_label = 1 + max((record.label for record in records), default=0)
+        field = self.field(create=bool(self._records))
+        if field is not None and not keep_painted:
+            field.load(shown, labels)
+        self._publish()
+        self.record_strokes()
+
+    def leave(self) -> None:
+        """No image: what was painted last is recorded first."""
+        self.record_strokes()
+        self._shown = None
+        self._records = {}
+        self._publish()
+
+    def field(self, *, create: bool) -> LabelLayer | None:
+        """The labels layer of the image; one that is new shows what the project has."""
+        if self._shown is None:
+            return None
+        try:
+            field = self._layers.labels(self._shown, create=create)
+        except BadInputError:  # its layer was closed
+            return None
+        if field is not None and field is not self._field:
+            self._field = field
+            field.painted.connect(self.touched.emit)
+            if not field.read(self._shown).any():
+                field.load(self._shown, self._labels)
+        return field
+
+    # --------------------------------------------------------------------------------------------- changes
+
+    def add(self, mask: BoolArray, prompt: Prompt) -> Edit | None:
+        """Commit an (H, W) mask as a new object; None if other objects have all of its pixels."""
+        return self._paint(mask, self._next_label, prompt, replace=False)
+
+    def replace(self, object_id: int, mask: BoolArray, prompt: Prompt) -> Edit | None:
+        """Give a committed object another mask; None if that changes nothing."""
+        return self._paint(mask, self._record(object_id).label, prompt, replace=True)
+
+    def delete(self, object_id: int) -> Edit | None:
+        """Remove a committed object."""
+        label = self._record(object_id).label
+        nothing = np.zeros_like(self._labels, dtype=bool)
+        return self._apply(
+            label_diff.paint(self._labels, nothing, label, overwrite=False, replace=True), label, None
+        )
+
+    def record_strokes(self) -> None:
+        """Write what was painted on the canvas to the project."""
+        field = self.field(create=False)
+        if self._shown is None or field is None:
+            return
+        diff = label_diff.difference(self._labels, field.read(self._shown))
+        if diff is not None:
+            self.brushed.emit(self._apply(diff, 0, None))
+
+    def revert(self, edit: Edit) -> None:
+        """Take an edit of the present image back."""
+        self._restore(edit.before)
+        self._show(edit.diff.box, edit.diff.before)
+
+    def reapply(self, edit: Edit) -> None:
+        """Do an edit of the present image again."""
+        self._restore(edit.after)
+        self._show(edit.diff.box, edit.diff.after)
+
+    # --------------------------------------------------------------------------------------------- look-up
+
+    def object_at(self, row: float, column: float) -> int | None:
+        """Id of the object at a pixel of the image."""
+        r, c = round(row), round(column)
+        if not (0 <= r < self._labels.shape[0] and 0 <= c < self._labels.shape[1]):
+            return None
+        record = self._records.get(int(self._labels[r, c]))
+        return None if record is None else record.id
+
+    def label(self, object_id: int) -> int:
+        """The label of a committed object."""
+        return self._record(object_id).label
+
+    def mask(self, object_id: int) -> BoolArray:
+        """(H, W): the pixels of a committed object."""
+        return np.asarray(self._labels == self._record(object_id).label)
+
+    # --------------------------------------------------------------------------------------------- private
+
+    @property
+    def _project(self) -> Project:
+        project: Project = self._session.project
+        return project
+
+    def _record(self, object_id: int) -> ObjectRecord:
+        for record in self._records.values():
+            if record.id == object_id:
+                return record
+        raise BadInputError(f"object {object_id} is not on this image any more")
+
+    def _paint(self, mask: BoolArray, label: int, prompt: Prompt, *, replace: bool) -> Edit | None:
+        if self._shown is None:
+            raise BadInputError("The image is still being read: commit again in a moment.")
+        self.record_strokes()
+        diff = label_diff.paint(self._labels, mask, label, overwrite=self._session.overwrite, replace=replace)
+        return self._apply(diff, label, prompt)
+
+    def _apply(self, diff: LabelDiff | None, made: int, prompt: Prompt | None) -> Edit | None:
+        """Write a change to the project, then to the canvas. made: the label that `prompt` made, or 0."""
+        if diff is None or self._shown is None:
+            return None
+        r0, c0, r1, c1 = diff.box
+        before: dict[int, ObjectRecord | None] = {}
+        after: dict[int, ObjectRecord | None] = {}
+        with self._in_step():
+            for label in diff.labels:
+                mask = self._labels == label
+                mask[r0:r1, c0:c1] = diff.after == label
+                old = self._records.get(label)
+                new = self._write(old, label, mask, prompt if label == made else None)
+                changed = new or old
+                if changed is not None:
+                    before[changed.id], after[changed.id] = old, new
+        self._note(after)
+        self._show(diff.box, diff.after)
+        return Edit(self._shown, diff, before, after)
+
+    def _write(
+        self, old: ObjectRecord | None, label: int, mask: BoolArray, prompt: Prompt | None
+    ) -> ObjectRecord | None:
+        source: ObjectSource = "brush" if prompt is None else "prompt"
+        if old is None:
+            return self._project.add_object(self._image_id, mask, label=label, prompt=prompt, source=source)
+        if mask.any():
+            return self._project.update_object(old.id, mask, prompt=prompt, source=source)
+        self._project.remove_object(old.id)
+        return None
+
+    def _restore(self, records: dict[int, ObjectRecord | None]) -> None:
+        """Bring objects of the project back to what they were."""
+        now = {record.id: record for record in self._records.values()}
+        with self._in_step():
+            for object_id, record in records.items():
+                if record is None:
+                    self._project.remove_object(object_id)
+                elif object_id not in now:
+                    self._project.restore_object(object_id)
+                elif now[object_id].rle != record.rle:
+                    mask = _decode(record)
+                    self._project.update_object(object_id, mask, source=record.source, prompt=record.prompt)
+        self._note(records)
+
+    @contextmanager
+    def _in_step(self) -> Iterator[None]:
+        """Where the project fails half-way, go on from what it holds, so that the next change can succeed."""
+        try:
+            yield
+        except InfoSAMError:
+            with suppress(InfoSAMError):
+                records = self._project.objects(self._image_id)
+                self._records = {record.label: record for record in records}
+                self._publish()
+            raise
+
+    def _note(self, records: dict[int, ObjectRecord | None]) -> None:
+        for object_id, record in records.items():
+            self._records = {label: old for label, old in self._records.items() if old.id != object_id}
+            if record is not None:
+                self._records[record.label] = record
+                self._next_label = max(self._next_label, record.label + 1)
+        self._publish()
+
+    def _show(self, box: label_diff.Box, values: Labels) -> None:
+        r0, c0, r1, c1 = box
+        self._labels[r0:r1, c0:c1] = values
+        field = self.field(create=True)
+        if field is not None and self._shown is not None:
+            field.write(self._shown, box, values)
+
+    def _publish(self) -> None:
+        records = sorted(self._records.values(), key=lambda record: record.label)
+        self._session.objects = tuple(
+            ObjectItem(record.id, record.label, record.area, record.source) for record in records
+        )
+        if self._shown is not None:
+            self._counts[self._image_id] = len(records)
+        self._session.n_labelled_images = sum(1 for count in self._counts.values() if count)
+        self._session.n_labelled_objects = sum(self._counts.values())
+
+
+def _decode(record: ObjectRecord) -> BoolArray:
+    from infosam.data.rle import decode_mask
+
+    return decode_mask(record.rle)

@@ -1,0 +1,93 @@
+"""The model and the image it looks at, through infosam's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infosam.types import InfoSAMError, Prompt, Segmentation
+
+if TYPE_CHECKING:
+    from infosam import Predictor
+
+SAME_MASK_IOU = 0.98
+CACHE_BYTES = 1 << 30
+
+
+class Engine:
+    """Answers prompts. All methods take time: one background thread calls them, and nothing else does.
+
+    The first call imports torch.
+    """
+
+    def __init__(self) -> None:
+        self._predictor: Predictor | None = None
+        self._adapted = False
+        self._image: Hashable = None
+
+    def load(self, name: str, adapter: Path | None) -> str:
+        """Load a model, with an adapter or as it was pre-trained; returns the device that it is on.
+
+        Raises InfoSAMError where the model or the adapter cannot be loaded; the one before stays in use.
+        """
+        import infosam
+
+        model = infosam.load_model(name, adapter=adapter)
+        self._predictor = infosam.Predictor(model)
+        self._adapted = adapter is not None
+        self._image = None
+        return str(model.device)
+
+    def embed(self, key: Hashable, pixels: NDArray[Any]) -> None:
+        """Look at an image, (H, W) or (H, W, 3 | 4); `key` tells it from others."""
+        predictor, self._image = self._loaded(), None
+        predictor.set_image(pixels)
+        self._image = key
+
+    def answer(self, key: Hashable, prompt: Prompt) -> Segmentation:
+        """Different candidate masks for a prompt on the image `key`, the one to show first in front.
+
+        One click is ambiguous: the best of the three multi-mask outputs comes first. For any other prompt,
+        and for an adapted model, which was trained on it, the single-mask output does.
+        """
+        predictor = self._loaded()
+        if self._image != key:
+            raise InfoSAMError("The image is not ready for prompts yet: wait until it is prepared.")
+        several = predictor.predict_prompt(prompt, multimask=True)
+        single = predictor.predict_prompt(prompt, multimask=False)
+        ambiguous = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
+        order = (several, single) if ambiguous and not self._adapted else (single, several)
+        return distinct(join(*order))
+
+    def _loaded(self) -> Predictor:
+        if self._predictor is None:
+            raise InfoSAMError("No model is loaded: choose one.")
+        return self._predictor
+
+
+def join(one: Segmentation, other: Segmentation) -> Segmentation:
+    """The candidates of both, in this order."""
+    return Segmentation(
+        np.concatenate([one.masks, other.masks]),
+        np.concatenate([one.scores, other.scores]),
+        np.concatenate([one.logits, other.logits]),
+    )
+
+
+def distinct(candidates: Segmentation) -> Segmentation:
+    """Without empty masks and those that look like an earlier one; at least one candidate remains."""
+    kept: list[int] = []
+    for index, mask in enumerate(candidates.masks):
+        if mask.any() and all(_iou(mask, candidates.masks[other]) < SAME_MASK_IOU for other in kept):
+            kept.append(index)
+    kept = kept or [0]
+    return Segmentation(candidates.masks[kept], candidates.scores[kept], candidates.logits[kept])
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 0.0

@@ -1,0 +1,135 @@
+"""Which image is shown, and what the project knows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from superqt.utils import QSignalDebouncer
+
+from infosam.types import BadInputError, Prompt
+from napari_infosam.controllers.edits import LabelEditor
+from napari_infosam.controllers.errors import tell
+from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.session import Session
+from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.workers import Worker
+
+if TYPE_CHECKING:
+    from infosam import Project
+    from infosam.data.store.records import ImageRecord, ObjectRecord
+
+SETTLE_MS = 120  # how long a slider must rest before its slice is read
+
+
+@dataclass(frozen=True, eq=False)
+class KnownImage:
+    """An image of the project with its objects, the removed ones too, and its (H, W) labels."""
+
+    record: ImageRecord
+    objects: list[ObjectRecord]
+    labels: NDArray[np.int32]
+
+
+class ImageController:
+    """Keeps `session.shown` and the objects on it in step with what the viewer shows."""
+
+    def __init__(self, session: Session, layers: ViewerLayers, worker: Worker, editor: LabelEditor) -> None:
+        self._session = session
+        self._layers = layers
+        self._worker = worker
+        self._editor = editor
+        self._epoch = 0
+        self._settled = QSignalDebouncer()
+        self._settled.setTimeout(SETTLE_MS)
+        self._settled.triggered.connect(self.refresh)
+        layers.view_changed.connect(self._settled.throttle)
+        session.events.project.connect(self._on_project)
+        session.events.prompting.connect(self._on_annotating)
+        session.events.tool.connect(self._on_annotating)
+
+    def close(self) -> None:
+        """Record what was painted last, and follow the viewer no longer."""
+        self._settled.cancel()
+        self._layers.view_changed.disconnect(self._settled.throttle)
+        self._editor.leave()
+
+    def refresh(self) -> None:
+        """Look at what the viewer shows now."""
+        session = self._session
+        try:
+            shown = self._layers.shown()
+        except BadInputError as error:
+            self._leave()
+            session.say(str(error) if self._layers.has_image else "", problem=self._layers.has_image)
+            return
+        if session.shown is not None and session.shown.key == shown.key:
+            return
+        self._leave()
+        session.say("")
+        session.image_name = shown.name
+        session.shown = shown
+        self._identify(keep_painted=True)
+
+    # ---------------------------------------------------------------------------------------------- private
+
+    def _leave(self) -> None:
+        self._epoch += 1
+        self._editor.leave()
+        session = self._session
+        session.prompts = Prompt()
+        session.refining = None
+        session.image_id = None
+        session.image_name = ""
+        session.shown = None
+
+    def _on_project(self, project: Project | None) -> None:
+        self._epoch += 1
+        self._session.image_id = None
+        if project is not None:
+            self._editor.open_project(project)
+            self._identify(keep_painted=False)
+
+    def _on_annotating(self) -> None:
+        if self._session.image_id is None:
+            self._identify(keep_painted=True)
+
+    def _identify(self, *, keep_painted: bool) -> None:
+        """Ask the project for the image; one that is being annotated becomes part of it."""
+        session = self._session
+        shown, project = session.shown, session.project
+        if shown is None or project is None:
+            return
+        self._epoch += 1
+        epoch, add = self._epoch, session.prompting or session.tool is not None
+        self._worker.submit(
+            lambda: identify(project, shown, add=add),
+            lambda known: self._on_identified(shown, known, keep_painted),
+            lambda error: tell(session, error),
+            wanted=lambda: epoch == self._epoch,
+        )
+
+    def _on_identified(self, shown: ShownImage, known: KnownImage | None, keep_painted: bool) -> None:
+        if known is None:
+            return
+        self._editor.enter(shown, known.record.id, known.objects, known.labels, keep_painted=keep_painted)
+        self._session.image_id = known.record.id
+        if self._session.objects:
+            self._session.say(f"{len(self._session.objects)} objects of this image are back.")
+
+
+def identify(project: Any, shown: ShownImage, *, add: bool) -> KnownImage | None:
+    """What a project holds of an image; takes time. add: make it part of the project if it is not yet."""
+    from infosam.data.io import content_hash
+
+    pixels = shown.read()
+    if add:
+        record = project.add_image(pixels, path=shown.path, name=shown.name, plane=shown.plane)
+    else:
+        record = project.find_image(content_hash(pixels))
+    if record is None:
+        return None
+    objects = project.objects(record.id, include_removed=True)
+    return KnownImage(record, objects, project.label_image(record.id))

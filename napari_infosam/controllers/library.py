@@ -1,0 +1,124 @@
+"""Which model, adapter and project are in use, and what there is to choose from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infosam.types import InfoSAMError
+from napari_infosam.controllers.errors import tell
+from napari_infosam.models.session import Session
+from napari_infosam.views.model_view import AdapterItem, ModelItem, ModelPanel, ModelView
+
+if TYPE_CHECKING:
+    from infosam.data.store.records import AdapterRecord
+
+MODEL_SETTING = "model"
+
+
+class LibraryController:
+    """Fills `ModelView`, and keeps the choices in the project."""
+
+    def __init__(self, session: Session, view: ModelView) -> None:
+        self._session = session
+        self._view = view
+        self._models = _models()
+        view.model_requested.connect(self.use_model)
+        view.adapter_requested.connect(self.use_adapter)
+        for name in ("model_name", "adapter", "device", "project"):
+            session.events[name].connect(self.show)
+        self.show()
+
+    def open_default_project(self) -> None:
+        """The project that an unsaved session is kept in."""
+        from infosam.data.project import default_project_folder
+
+        self.open_project(default_project_folder())
+
+    def open_project(self, folder: Path) -> None:
+        """Keep everything in this folder from now on; what it holds already is there again."""
+        from infosam import Project
+
+        session = self._session
+        try:
+            project = Project.open(folder) if Project.exists(folder) else Project.create(folder)
+            model = project.get_setting(MODEL_SETTING, session.model_name)
+            current = project.current_adapter()
+        except InfoSAMError as error:
+            tell(session, error)
+            return
+        before, session.project = session.project, project
+        if before is not None:
+            before.close()
+        if model in [item.name for item in self._models]:
+            session.model_name = model
+        usable = current is not None and current.base_model == session.model_name and current.folder.is_dir()
+        session.adapter = current.folder if current is not None and usable else None
+
+    def use_model(self, name: str) -> None:
+        """Answer prompts with another model, as it was pre-trained."""
+        if name != self._session.model_name:
+            self._session.adapter = None
+            self._session.model_name = name
+            self._keep(name, None)
+
+    def use_adapter(self, folder: Path | None) -> None:
+        """Answer prompts with an adapter of the present model, or without."""
+        self._session.adapter = folder
+        self._keep(self._session.model_name, folder)
+
+    def show(self) -> None:
+        """Bring the view up to date."""
+        session = self._session
+        self._view.setValue(
+            ModelPanel(
+                models=self._models,
+                model=session.model_name,
+                adapters=tuple(_item(record) for record in self._adapters()),
+                adapter=session.adapter,
+                device=session.device,
+                project=None if session.project is None else session.project.folder,
+            )
+        )
+
+    def _keep(self, model: str, folder: Path | None) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        chosen = [record.id for record in self._adapters() if record.folder == folder]
+        try:
+            project.set_setting(MODEL_SETTING, model)
+            project.set_current_adapter(chosen[0] if chosen else None)
+        except InfoSAMError as error:
+            tell(self._session, error)
+
+    def _adapters(self) -> list[AdapterRecord]:
+        """Adapters of the present model that were accepted once, newest first."""
+        session = self._session
+        if session.project is None:
+            return []
+        try:
+            records = session.project.adapters()
+        except InfoSAMError as error:
+            tell(session, error)
+            return []
+        return [
+            record
+            for record in reversed(records)
+            if record.base_model == session.model_name and record.status != "new"
+        ]
+
+
+def _item(record: AdapterRecord) -> AdapterItem:
+    day, time = record.created[:10], record.created[11:16]
+    name = f"{record.folder.name}" + ("  (rolled back)" if record.status == "rolled_back" else "")
+    return AdapterItem(record.folder, name, f"Trained on {day} at {time} UTC, kept in {record.folder}")
+
+
+def _models() -> tuple[ModelItem, ...]:
+    from infosam.models.registry import infos
+
+    return tuple(
+        ModelItem(info.name, "" if info.on_disk else f"{info.bytes / 1e6:,.0f} MB download")
+        for info in infos()
+    )
