@@ -95,6 +95,8 @@ def _mask(annotation: dict[str, Any], entry: CocoImage) -> BoolArray:
                 raise ValueError("a polygon needs at least three x, y pairs")
             coded = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
         elif isinstance(segmentation["counts"], list):
+            if sum(segmentation["counts"]) != size[0] * size[1]:
+                raise ValueError(f"its run lengths do not fill an image of {size}")
             coded = coco_mask.frPyObjects(segmentation, *segmentation["size"])
         else:
             coded = {"size": segmentation["size"], "counts": segmentation["counts"].encode()}
