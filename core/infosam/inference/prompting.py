@@ -72,7 +72,7 @@ def prompts_to_batch(
     """N prompts of one kind as a batch on the model's device; arguments as in `decode_prompts`.
 
     Raises:
-        BadInputError: not exactly one kind, or a prompt is empty, not finite, or has a mask that does not fit.
+        BadInputError: not exactly one kind, or a prompt is empty, not finite, or its mask does not fit.
     """
     kinds = {_kind(prompt) for prompt in prompts}
     if len(kinds) != 1:

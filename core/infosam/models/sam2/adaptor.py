@@ -54,7 +54,8 @@ class Sam2Model(PromptableModel):
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
         # On the CPU on every device, as the authors do it; SAM2Transforms itself would call torch.jit.script,
         # which warns.
-        squashed = resize(to_tensor(np.ascontiguousarray(image)), [self.image_size, self.image_size])
+        writable = np.require(image, requirements=("C", "W"))  # else to_tensor warns
+        squashed = resize(to_tensor(writable), [self.image_size, self.image_size])
         pixels: Tensor = normalize(squashed, _MEAN, _STD)
         return pixels.to(self.device)
 
