@@ -15,7 +15,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from infosam.data.labelled import LabelledImage, LabelledObject
-from infosam.data.rle import decode_mask
+from infosam.data.rle import decode_mask, decode_window
 from infosam.data.store.adapters import AdapterTable
 from infosam.data.store.database import Database
 from infosam.data.store.images import ImageTable, read_recorded
@@ -167,7 +167,9 @@ class Project:
         """(H, W): the label of the object that owns each pixel, 0 for none; of several, the oldest."""
         labels = np.zeros(self._images.get(image_id).shape[:2], dtype=np.int32)
         for record in self.objects(image_id):
-            labels[decode_mask(record.rle) & (labels == 0)] = record.label
+            window, inside = decode_window(record.rle)
+            part = labels[window]
+            part[inside & (part == 0)] = record.label
         return labels
 
     def labelled_images(self) -> list[LabelledImage]:

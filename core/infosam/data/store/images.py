@@ -122,15 +122,16 @@ def _holds(path: Path, key: str) -> bool:
 
 def _write_copy(array: NDArray[Any], path: Path) -> Path:
     """Write a TIFF under another name first, so that a file of the final name is always whole."""
-    colour = array.ndim == 3 and array.shape[2] in (3, 4)
+    pixels = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array  # see read_recorded
+    colour = pixels.ndim == 3
     partial = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part.tif")
     try:
         path.parent.mkdir(exist_ok=True)
         tifffile.imwrite(
             partial,
-            np.ascontiguousarray(array),
+            np.ascontiguousarray(pixels),
             photometric="rgb" if colour else "minisblack",
-            extrasamples=("unassalpha",) if colour and array.shape[2] == 4 else None,
+            extrasamples=("unassalpha",) if colour and pixels.shape[2] == 4 else None,
         )
         os.replace(partial, path)
     except OSError as error:
