@@ -8,6 +8,8 @@ from infosam.distill.supervised import supervised_losses
 from infosam.losses import structure_loss
 from infosam.types import DecoderOutput
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 
 def case():
     generator = torch.Generator().manual_seed(0)

@@ -10,17 +10,11 @@ from infosam.losses import relation_compression_loss, relation_distillation_loss
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.types import AdaptConfig, BadInputError, PromptBatch
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 TINY = PocketConfig(
     image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,), out_chans=32, decoder_mlp=64
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def models():

@@ -6,6 +6,8 @@ import torch
 from infosam.losses import gram, relation_compression_loss, relation_distillation_loss
 from infosam.types import BadInputError
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 
 def pair_with_cosine(cosine, dim=4):
     rows = torch.zeros(2, dim, dtype=torch.float64)

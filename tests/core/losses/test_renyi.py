@@ -8,6 +8,8 @@ import torch
 from infosam.losses import gram, renyi_entropy
 from infosam.types import BadInputError
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 ALPHAS = (0.5, 1.0, 1.01, 2.0, 3.0)
 
 

@@ -7,6 +7,8 @@ import torch
 from infosam.losses import boundary_weight, structure_loss, structure_loss_per_mask
 from infosam.types import BadInputError
 
+pytestmark = pytest.mark.usefixtures("single_thread")
+
 
 def disc(dtype=torch.float64):
     """METHODS' case: an object on rows 16-47, columns 20-39 of a 64 x 64 canvas."""
