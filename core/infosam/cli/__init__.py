@@ -1,0 +1,5 @@
+"""The console script `infosam`; also `python -m infosam.cli`."""
+
+from infosam.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,3 @@
+from infosam.cli.app import main
+
+main()

@@ -1,0 +1,172 @@
+"""`infosam adapt`: the Adapt button, headless."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infosam.cli.console import print_json, print_table, score, stderr
+from infosam.cli.options import (
+    AsJson,
+    Checkpoint,
+    Data,
+    Device,
+    Limit,
+    Model,
+    Objects,
+    Seed,
+    Threads,
+    check_choice,
+    check_model,
+    check_objects,
+)
+from infosam.cli.progress import AdaptProgress
+from infosam.cli.stop import StopRequests, lower_priority, polite_threads
+from infosam.reporting import to_json
+from infosam.types import RUN_MODES, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
+
+_DEFAULT = AdaptConfig()
+
+
+def adapt(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The adapter's folder.")],
+    model: Model = "sam_pocket",
+    peft: Annotated[str, typer.Option(help="How few parameters are trained.")] = _DEFAULT.peft,
+    distill: Annotated[str, typer.Option(help="What the pre-trained model teaches.")] = _DEFAULT.distill,
+    mode: Annotated[str, typer.Option(help="clean, official or paper.")] = _DEFAULT.mode,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Prompts per step, at least 2.")] = _DEFAULT.batch_size,
+    lr: Annotated[float, typer.Option(help="The learning rate of the first step.")] = _DEFAULT.lr,
+    val_fraction: Annotated[
+        float, typer.Option(help="The share of the images held out to measure.")
+    ] = _DEFAULT.val_fraction,
+    seed: Seed = _DEFAULT.seed,
+    objects: Objects = "auto",
+    limit: Limit = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    current: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="The adapter in use, to compare with."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run that was cut off in this folder.")] = False,
+    as_json: AsJson = False,
+    events: Annotated[bool, typer.Option("--events", help="Print every report as a line of JSON.")] = False,
+    watch_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--watch-stdin",
+            help="End with the best so far on the line `cancel`, with a checkpoint when stdin ends.",
+        ),
+    ] = False,
+    nice: Annotated[bool, typer.Option("--nice", help="Run at low priority.")] = False,
+) -> None:
+    """Adapt a model to labelled data and write an adapter folder."""
+    check_choice("mode", mode, RUN_MODES)
+    check_objects(objects)
+    check_model(model)
+    stop = StopRequests()
+    stop.listen_to_signals()
+    if watch_stdin:
+        stop.watch_stdin()
+    if nice or watch_stdin:
+        lower_priority()
+    config = _config(
+        peft=peft,
+        distill=distill,
+        mode=mode,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        val_fraction=val_fraction,
+        seed=seed,
+        device=device,
+        threads=threads or polite_threads(),
+    )
+
+    import infosam
+
+    check_choice("peft", peft, infosam.peft.methods())
+    check_choice("distill", distill, infosam.distill.methods())
+    run = infosam.adapt(
+        data,
+        model=model,
+        config=config,
+        out=out,
+        objects=objects,
+        limit=limit,
+        checkpoint=checkpoint,
+        current=current,
+        resume=resume,
+        cancelled=stop.cancelled,
+    )
+    finished = _follow(run, stop, events)
+    if as_json:
+        print_json(asdict(finished))
+    elif not events:
+        _print(finished)
+
+
+def _config(**settings: Any) -> AdaptConfig:
+    try:
+        return AdaptConfig(**settings)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool) -> Finished:
+    """Show the reports of a run to its end, or until it has to leave; then it writes a checkpoint."""
+    with closing(run), AdaptProgress(stderr) as progress:
+        show: Callable[[Report], None] = _print_event if events else progress.show
+        try:
+            for report in run:
+                show(report)
+                if isinstance(report, Finished):
+                    return report
+                if stop.leaving():
+                    break
+        except InfoSAMError:
+            raise  # has been reported by the run
+        except Exception as error:
+            show(
+                Failed(
+                    f"{type(error).__name__}: {error}", "this is a fault of the program: see the log", False
+                )
+            )
+            raise
+    raise InfoSAMError("the run was stopped before its end: continue it with --resume")
+
+
+def _print_event(report: Report) -> None:
+    sys.stdout.write(to_json(report) + "\n")
+    sys.stdout.flush()
+
+
+def _print(finished: Finished) -> None:
+    card = finished.card
+    columns = {"pre-trained": card.pretrained, "current": card.current, "adapted": card.new}
+    shown = {name: scores for name, scores in columns.items() if scores is not None}
+    rows = [
+        (
+            f"{measure.replace('_', ' ')}, {prompt}",
+            *(_score(scores[prompt], measure) for scores in shown.values()),
+        )
+        for prompt in card.new
+        for measure in ("iou", "dice", "boundary_f1")
+    ]
+    print_table(("held-out objects", *shown), rows)
+    if card.note:
+        typer.echo(card.note)
+    typer.echo(f"{finished.status}: {finished.steps} steps in {finished.seconds:.0f} s: {finished.adapter}")
+
+
+def _score(scores: Scores, measure: str) -> str:
+    return score(getattr(scores, measure))

@@ -1,0 +1,48 @@
+"""What the commands write: results on stdout, progress and logs on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+stderr = Console(stderr=True)
+stdout = Console()
+
+
+def json_line(result: Mapping[str, Any]) -> str:
+    """One line of strict JSON; numbers that are not finite become null."""
+    return json.dumps(_plain(result), allow_nan=False)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """The result as one line on stdout."""
+    typer.echo(json_line(result))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    stdout.print(table)
+
+
+def score(value: float | None) -> str:
+    """A score for people: three digits, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

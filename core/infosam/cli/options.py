@@ -1,0 +1,49 @@
+"""Options that several commands share, and the checks that end in exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        exists=True,
+        help="A folder with images/ and masks/, a CSV with columns image,label, a COCO JSON, or a project.",
+    ),
+]
+Model = Annotated[str, typer.Option(help="A name from `infosam models`.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Weights of your own in the model's official form."),
+]
+AdapterFolder = Annotated[
+    Path | None, typer.Option("--adapter", exists=True, file_okay=False, help="An adapter folder to use.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Objects = Annotated[str, typer.Option(help="What one object is: auto, image, components or labels.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only this many images, chosen by the seed.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Raise typer.BadParameter (exit 2) unless `value` is one of `choices`."""
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=f"--{option}")
+
+
+def check_model(name: str) -> None:
+    from infosam.models import registry
+
+    check_choice("model", name, registry.names())
+
+
+def check_objects(rule: str) -> None:
+    from infosam.data.objects import OBJECT_RULES
+
+    check_choice("objects", rule, OBJECT_RULES)

@@ -1,0 +1,61 @@
+"""`infosam pretrain`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infosam.cli.console import json_line, print_json, stderr
+from infosam.cli.options import AsJson, Device, Seed, Threads
+from infosam.cli.stop import StopRequests
+from infosam.types import Step
+
+_EVERY = 50  # steps between two lines for people
+
+
+def pretrain(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder.")],
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this time, to be continued later.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run of this folder, if there is one.")] = True,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
+    events: Annotated[bool, typer.Option("--events", help="Print every report as a line of JSON.")] = False,
+) -> None:
+    """Train sam_pocket from random weights on generated scenes. Ctrl+C leaves a checkpoint."""
+    from infosam.training import pretrain as training
+
+    stop = StopRequests()
+    stop.listen_to_signals()
+    config = training.PretrainConfig(seed=seed, device=device, threads=threads)
+    scores: dict[str, Any] = {}
+    with closing(training.pretrain(config, out=out, minutes=minutes, resume=resume)) as run:
+        for report in run:
+            if events:
+                sys.stdout.write(json_line(asdict(report)) + "\n")
+                sys.stdout.flush()
+            if isinstance(report, Step):
+                _show_step(report)
+            else:
+                scores = asdict(report)
+                stderr.print(f"step {report.step}: IoU {report.box:.3f} by box, {report.point:.3f} by click")
+            if stop.cancelled() or stop.leaving():
+                break
+    if as_json:
+        print_json({"out": str(out), **scores})
+
+
+def _show_step(report: Step) -> None:
+    if report.step % _EVERY == 0:
+        minutes = report.eta / 60
+        stderr.print(
+            f"step {report.step}/{report.steps}: loss {report.losses['loss']:.3f}, {minutes:.0f} min left"
+        )

@@ -1,0 +1,52 @@
+"""The ways in which training fails, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from infosam.types import InfoSAMError
+
+
+class TrainingError(InfoSAMError):
+    """A run that had to stop. reason: what happened. advice: what to do."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}: {advice}")
+        self.reason = reason
+        self.advice = advice
+
+
+class OutOfMemory(TrainingError):
+    """The device's memory did not suffice."""
+
+
+class NotFinite(TrainingError):
+    """The loss became infinite or not a number."""
+
+
+@contextmanager
+def memory_errors(device: torch.device) -> Iterator[None]:
+    """Turns the many faces of a full memory into `OutOfMemory`.
+
+    PyTorch's own error is a RuntimeError, which Qt workers are known to swallow, and the CPU allocator's is a
+    plain one that only its text tells apart.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, InfoSAMError) or not _is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"{device} ran out of memory",
+            "close other programs that use it, lower the batch size, or choose a smaller model",
+        ) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

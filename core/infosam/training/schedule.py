@@ -1,0 +1,42 @@
+"""How long to train, and how fast: functions of the step alone, so that a resumed run needs no other
+state."""
+
+from __future__ import annotations
+
+import math
+
+from infosam.types import RunMode
+
+_MIN_STEPS, _MAX_STEPS = 150, 600
+_OFFICIAL_EPOCHS = 10
+
+
+def default_steps(n_objects: int, batch_size: int, mode: RunMode) -> int:
+    """The number of optimiser steps when the configuration names none.
+
+    `official` and `paper`: ten epochs over the training samples, the last incomplete batch of each dropped
+    (the released scripts). `clean`: enough passes over few labels, and a bounded time for many: 150 to 600
+    steps.
+    """
+    if mode == "clean":
+        return min(_MAX_STEPS, max(_MIN_STEPS, 12 * n_objects))
+    return _OFFICIAL_EPOCHS * max(1, n_objects // batch_size)
+
+
+def cosine_period(steps: int, n_objects: int, batch_size: int, mode: RunMode) -> int:
+    """The steps over which the cosine falls to its end.
+
+    The released scripts count floor(n / B) + 1 steps per epoch for the cosine but run floor(n / B) of them,
+    so that in `official` mode the last learning rate stays slightly above its end value.
+    """
+    if mode != "official":
+        return steps
+    per_epoch = max(1, n_objects // batch_size)
+    return steps + math.ceil(steps / per_epoch)
+
+
+def cosine_lr(step: int, period: int, lr: float, final_ratio: float) -> float:
+    """The learning rate of step 0, 1, ... : from lr at step 0 along a half cosine to final_ratio * lr at
+    `period`."""
+    progress = min(step, period) / period
+    return lr * (final_ratio + (1 - final_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))

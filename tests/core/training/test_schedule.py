@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from infosam.training.schedule import cosine_lr, cosine_period, default_steps
+
+
+def test_cosine_falls_from_lr_to_its_end() -> None:
+    rates = [cosine_lr(step, 10, 2e-4, 0.1) for step in range(12)]
+    assert rates[0] == pytest.approx(2e-4)
+    assert rates[5] == pytest.approx(2e-4 * 0.55)
+    assert rates[10] == rates[11] == pytest.approx(2e-5)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_official_cosine_ends_above_its_end() -> None:
+    # 99 batches of 4 and one sample too few for another: 10 epochs run 990 steps on a cosine of 1000.
+    steps = default_steps(398, 4, "official")
+    period = cosine_period(steps, 398, 4, "official")
+    assert (steps, period) == (990, 1000)
+    assert 2e-5 < cosine_lr(steps - 1, period, 2e-4, 0.1) < 2.1e-5
+    assert cosine_period(steps, 398, 4, "paper") == steps
+
+
+def test_clean_steps_are_bounded() -> None:
+    few, some, many = (default_steps(count, 8, "clean") for count in (2, 20, 5000))
+    assert 0 < few < some < many
+    assert default_steps(100_000, 8, "clean") == many
+    assert default_steps(3, 8, "official") == 10
