@@ -57,7 +57,10 @@ class RelationModule(nn.Module):
         self._check(image_embedding, mask_tokens)
         image = self.layer_norm_feat(image_embedding)
         tokens = self.layer_norm_mask(mask_tokens)
-        scores = self.query_proj(tokens) @ self.key_proj(image).transpose(1, 2) / self.dim**0.5
+        query = self.query_proj(tokens) / self.dim**0.5
+        # q (W_k v + b_k) = (q W_k) v + q b_k: projects the few queries instead of every position.
+        scores = (query @ self.key_proj.weight) @ image.transpose(1, 2)
+        scores = scores + (query @ self.key_proj.bias).unsqueeze(-1)
         if self.residual == "raw":
             image, tokens = image_embedding, mask_tokens
         return F.normalize((scores + tokens @ image.transpose(1, 2)).flatten(1), dim=1)
