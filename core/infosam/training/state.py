@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from infosam.models.base import PromptableModel
-from infosam.peft import trainable_state
+from infosam.peft import load_trainable_state, trainable_state
 from infosam.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -73,9 +73,7 @@ class RunState:
 
     def keep(self) -> None:
         """Make the weights as they are the best ones."""
-        self.best = {
-            name: tensor.detach().cpu().clone() for name, tensor in trainable_state(self.student).items()
-        }
+        self.best = {name: tensor.cpu().clone() for name, tensor in trainable_state(self.student).items()}
         self.progress.best_step = self.progress.step
 
     def save(self, path: Path) -> None:
@@ -99,7 +97,7 @@ class RunState:
         """
         checkpoint = load_checkpoint(path)
         self._check_identity(checkpoint.meta["identity"], path)
-        restore_weights(self.student, checkpoint.student)
+        load_trainable_state(self.student, checkpoint.student)
         self.auxiliary.load_state_dict(dict(checkpoint.auxiliary))
         restore_optimiser(self.optimiser, checkpoint.optimiser)
         restore_rng(checkpoint.rng)
@@ -113,14 +111,3 @@ class RunState:
                 f"the checkpoint {path} belongs to a run with other {', '.join(changed)}: "
                 "give the same data and settings, or start a new run"
             )
-
-
-@torch.no_grad()
-def restore_weights(student: PromptableModel, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors named as in `peft.trainable_state` into a student that has exactly these."""
-    own = trainable_state(student)
-    if own.keys() != tensors.keys():
-        unknown = sorted(own.keys() ^ tensors.keys())[:3]
-        raise BadInputError(f"the saved weights belong to another model or PEFT method: {', '.join(unknown)}")
-    for name, tensor in tensors.items():
-        own[name].copy_(tensor)

@@ -175,7 +175,7 @@ class Trainer:
         self.task.train()
         with self._precision():
             losses = self.task(batches[progress.step])
-        values = {name: float(part) for name, part in losses.items()}
+        values = {name: float(part.detach()) for name, part in losses.items()}
         if not math.isfinite(values["loss"]):
             raise NotFinite(
                 f"the loss became {values['loss']} at step {progress.step + 1}",

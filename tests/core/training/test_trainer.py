@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from infosam import distill, peft
+from infosam.data.labelled import LabelledImage
+from infosam.models.base import PromptableModel
+from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
+from infosam.training.failure import NotFinite, OutOfMemory
+from infosam.training.trainer import Outcome, Trainer
+from infosam.types import (
+    RUN_MODES,
+    AdaptConfig,
+    BadInputError,
+    Preparing,
+    Report,
+    RunMode,
+    Started,
+    Step,
+    Validated,
+)
+
+Make = Callable[..., list[LabelledImage]]
+Run = Generator[Report, None, Outcome]
+
+
+def config_of(**settings: Any) -> AdaptConfig:
+    return AdaptConfig(
+        **{"peft": "decoder", "steps": 8, "validate_every": 4, "batch_size": 4, "lr": 1e-3} | settings
+    )
+
+
+def make_trainer(
+    model: PromptableModel,
+    train: list[LabelledImage],
+    validation: list[LabelledImage],
+    config: AdaptConfig,
+    **options: Any,
+) -> Trainer:
+    torch.manual_seed(config.seed)
+    student = peft.inject(model, config.peft)
+    task = distill.build(config.distill, student, model, config)
+    return Trainer(student, model, task, train, validation, config, **options)
+
+
+def drain(run: Run) -> tuple[list[Report], Outcome]:
+    reports = []
+    while True:
+        try:
+            reports.append(next(run))
+        except StopIteration as end:
+            return reports, end.value
+
+
+def of_kind(reports: list[Report], kind: type[Any]) -> list[Any]:
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("mode", RUN_MODES)
+def test_a_run_reports_and_learns(tiny_model: PromptableModel, labelled_images: Make, mode: RunMode) -> None:
+    images = labelled_images(5)
+    config = config_of(mode=mode, steps=30, validate_every=10, lr=5e-3)
+    reports, outcome = drain(make_trainer(tiny_model, images[:4], images[4:], config).run())
+
+    (started,) = of_kind(reports, Started)
+    assert reports[0] is started
+    assert (started.n_images, started.n_objects) == (4, 8)
+    assert (started.n_val_images, started.n_val_objects) == (1, 2)
+    assert (started.steps, started.device, started.model) == (30, "cpu", "sam_pocket")
+    assert started.trainable == sum(p.numel() for p in tiny_model.mask_decoder().parameters())
+    assert [(r.done, r.total) for r in of_kind(reports, Preparing)] == [(n, 5) for n in range(1, 6)]
+    assert [report.step for report in of_kind(reports, Validated)] == [0, 10, 20, 30]
+    steps = of_kind(reports, Step)
+    assert [report.step for report in steps] == list(range(1, 31))
+    assert steps[0].lr == pytest.approx(config.lr)
+    assert steps[-1].lr == pytest.approx(config.lr * 0.1, rel=0.2)
+    assert steps[-1].eta == 0 < steps[0].eta
+    structure = [report.losses["structure"] for report in steps]
+    assert sum(structure[-5:]) < 0.9 * sum(structure[:5])
+    assert (outcome.status, outcome.steps) == ("done", 30)
+
+
+def test_the_best_weights_are_kept(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    images = labelled_images(4)
+    config = config_of(steps=16, validate_every=4, lr=5e-3, patience=100)
+    trainer = make_trainer(tiny_model, images[:3], images[3:], config)
+    states = {}
+    reports = []
+    for report in (run := trainer.run()):
+        reports.append(report)
+        if isinstance(report, Validated):
+            states[report.step] = {n: t.clone() for n, t in peft.trainable_state(trainer.student).items()}
+    run.close()
+    validated = of_kind(reports, Validated)
+    best = max(validated, key=lambda report: report.iou)
+    assert best.best
+    assert trainer.state.progress.best_step == best.step
+    assert trainer.state.progress.best_iou == best.iou
+    assert same(trainer.state.best, {name: tensor.detach() for name, tensor in states[best.step].items()})
+
+
+def test_early_stop(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    images = labelled_images(4)
+    config = config_of(steps=50, validate_every=1, patience=2, lr=1e-12)  # learns nothing
+    reports, outcome = drain(make_trainer(tiny_model, images[:3], images[3:], config).run())
+    assert outcome.status == "early_stop"
+    assert outcome.steps == 2
+    assert [report.best for report in of_kind(reports, Validated)] == [True, False, False]
+    assert outcome.best_step == 0
+
+
+def test_without_held_out_images_no_score_is_invented(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    trainer = make_trainer(tiny_model, labelled_images(1), [], config_of(steps=5))
+    reports, outcome = drain(trainer.run())
+    assert not of_kind(reports, Validated)
+    assert (outcome.status, outcome.steps, outcome.best_iou) == ("done", 5, None)
+    assert same(outcome.best, {n: t.detach() for n, t in peft.trainable_state(trainer.student).items()})
+
+
+def test_one_object_is_refused(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    with pytest.raises(BadInputError, match=r"at least 2 labelled objects, not 1.*Label one more object"):
+        make_trainer(tiny_model, labelled_images(1, n_objects=1), [], config_of())
+
+
+def test_nothing_to_train_is_refused(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    task = distill.build("none", tiny_model, tiny_model, config_of())
+    with pytest.raises(BadInputError, match="no parameter to train"):
+        Trainer(tiny_model, tiny_model, task, labelled_images(1), [], config_of())
+
+
+@pytest.mark.parametrize("interrupt", ["close", "kill"])
+@pytest.mark.parametrize(("method", "at"), [("decoder", 6), ("adapter", 8)])  # 8: right before a validation
+def test_a_resumed_run_ends_with_the_same_bits(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path, interrupt: str, method: str, at: int
+) -> None:
+    images = labelled_images(5)
+    config = config_of(peft=method, steps=10, patience=50)
+
+    def trainer(**options: Any) -> Trainer:
+        return make_trainer(tiny_model, images[:4], images[4:], config, **options)
+
+    straight = trainer()
+    reports, expected = drain(straight.run())
+
+    first = trainer(folder=tmp_path)
+    run = first.run()
+    for report in run:
+        if isinstance(report, Step) and report.step == at:
+            break
+    if interrupt == "close":
+        run.close()
+        assert load_checkpoint(tmp_path / CHECKPOINT_NAME).meta["progress"]["step"] == at
+    else:
+        kept = (tmp_path / CHECKPOINT_NAME).read_bytes()
+        run.close()
+        (tmp_path / CHECKPOINT_NAME).write_bytes(
+            kept
+        )  # as kill -9 leaves it: what the run had written by then
+        assert load_checkpoint(tmp_path / CHECKPOINT_NAME).meta["progress"]["step"] == 4
+
+    torch.rand(7)  # a new process has another generator state
+    second = trainer(folder=tmp_path, resume=True)
+    later, outcome = drain(second.run())
+    assert outcome.status == "done"
+    assert (outcome.best_step, outcome.best_iou) == (expected.best_step, expected.best_iou)
+    assert same(outcome.best, expected.best)
+    ends = (peft.trainable_state(trainer.student) for trainer in (straight, second))
+    assert same(*({name: tensor.detach() for name, tensor in end.items()} for end in ends))
+    assert straight.state.auxiliary.state_dict().keys()
+    assert same(straight.state.auxiliary.state_dict(), second.state.auxiliary.state_dict())
+    for kind in (Step, Validated):
+        values = {r.step: r.losses if kind is Step else r.iou for r in of_kind(reports, kind)}
+        resumed = {r.step: r.losses if kind is Step else r.iou for r in of_kind(later, kind)}
+        assert resumed
+        assert all(values[step] == value for step, value in resumed.items())
+
+
+def test_another_runs_checkpoint_is_refused(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    images = labelled_images(3)
+    drain(make_trainer(tiny_model, images, [], config_of(steps=5), folder=tmp_path).run())
+    for settings, data, named in (
+        ({"lr": 7e-4}, images, "other lr:"),
+        ({}, images[:2], "other training images:"),
+    ):
+        other = make_trainer(
+            tiny_model, data, [], config_of(steps=5, **settings), folder=tmp_path, resume=True
+        )
+        with pytest.raises(BadInputError, match=named):
+            drain(other.run())
+
+
+def test_cancel_keeps_the_best_so_far(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    images = labelled_images(4)
+    stop = False
+    trainer = make_trainer(
+        tiny_model, images[:3], images[3:], config_of(steps=500, validate_every=400), cancelled=lambda: stop
+    )
+    reports = []
+    run = trainer.run()
+    while True:
+        try:
+            report = next(run)
+        except StopIteration as end:
+            outcome = end.value
+            break
+        reports.append(report)
+        stop = (isinstance(report, Step) and report.step >= 10) or stop
+    assert (outcome.status, outcome.steps) == ("cancelled", 10)
+    assert [report.step for report in of_kind(reports, Validated)] == [0, 10]
+    assert outcome.best_iou == max(report.iou for report in of_kind(reports, Validated))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_is_told_with_advice(
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    images = labelled_images(3)
+    trainer = make_trainer(tiny_model, images[:2], images[2:], config_of(), folder=tmp_path)
+    forward = type(trainer.task).forward
+
+    def fail_later(task: Any, batch: Any) -> Any:
+        if trainer.state.progress.step == 5:
+            raise error
+        return forward(task, batch)
+
+    monkeypatch.setattr(type(trainer.task), "forward", fail_later)
+    with pytest.raises(OutOfMemory, match="cpu ran out of memory") as caught:
+        drain(trainer.run())
+    assert "lower the batch size" in caught.value.advice
+    assert load_checkpoint(tmp_path / CHECKPOINT_NAME).meta["progress"]["step"] == 4
+
+
+def test_other_errors_stay_what_they_are(
+    tiny_model: PromptableModel, labelled_images: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tiny_model, labelled_images(2), [], config_of())
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(type(trainer.task), "forward", fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        drain(trainer.run())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_weights(
+    tiny_model: PromptableModel, labelled_images: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tiny_model, labelled_images(2), [], config_of())
+    before = {name: tensor.detach().clone() for name, tensor in peft.trainable_state(trainer.student).items()}
+    monkeypatch.setattr(
+        type(trainer.task), "forward", lambda *_: {"loss": torch.tensor(float("nan"), requires_grad=True)}
+    )
+    with pytest.raises(NotFinite, match=r"became nan at step 1.*learning rate below 0.001"):
+        drain(trainer.run())
+    after = {name: tensor.detach() for name, tensor in peft.trainable_state(trainer.student).items()}
+    assert same(before, after)
+
+
+def test_the_pre_trained_model_is_left_as_it_was(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny_model.state_dict().items()}
+    drain(make_trainer(tiny_model, labelled_images(2), [], config_of(lr=0.01)).run())
+    assert same(before, tiny_model.state_dict())
+    assert not tiny_model.training
+    assert not any(parameter.requires_grad for parameter in tiny_model.parameters())
