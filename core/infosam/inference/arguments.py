@@ -22,13 +22,17 @@ def make_prompt(
     Raises:
         BadInputError: wrong shapes or labels, numbers that are not finite, or nothing at all.
     """
-    pairs = np.zeros((0, 2)) if points is None or np.size(points) == 0 else _finite(points, "points")
+    pairs = _finite(() if points is None else points, "points")
+    if pairs.size == 0:
+        pairs = pairs.reshape(0, 2)
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise BadInputError(f"points must have the shape (P, 2): row, column; not {pairs.shape}")
-    signs = [1] * len(pairs) if labels is None else np.asarray(labels).reshape(-1).tolist()
+    signs = np.ones(len(pairs), np.int64) if labels is None else np.asarray(labels).reshape(-1)
+    if signs.dtype == np.bool_:
+        signs = signs.astype(np.int64)
     prompt = Prompt(
         points=tuple((row, column) for row, column in pairs.tolist()),
-        labels=tuple(signs),
+        labels=tuple(signs.tolist()),
         box=None if box is None else _edges(box),
         mask=mask,
     )

@@ -14,6 +14,7 @@ from infosam.models.base import PromptableModel
 from infosam.models.identify import describe
 from infosam.types import BadInputError
 
+_OWN_PREFIXES = ("sam.", "sam2.")
 _SHOWN = 3  # names quoted in an error
 
 
@@ -21,7 +22,8 @@ def load_checkpoint(model: PromptableModel, path: Path) -> None:
     """Put the weights of a file into the model, every key and shape as they must be.
 
     Official files are taken as they are: SAM's hold the state dict itself, SAM 2's hold it under `model`. A
-    file ending in .safetensors holds the state dict.
+    file ending in .safetensors holds the state dict. State dicts of our own models, whose names begin with
+    the attribute that holds the authors' module, are taken too.
 
     Raises:
         BadInputError: the file is truncated, corrupt, holds more than tensors, or belongs to another model.
@@ -61,7 +63,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise BadInputError(
             f"{path} is no checkpoint: expected named tensors, alone or under the key `model`"
         )
-    return dict(content)
+    return _as_the_authors_name_them(content)
+
+
+def _as_the_authors_name_them(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _OWN_PREFIXES:
+        if state and all(key.startswith(prefix) for key in state):
+            return {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
 
 
 def _problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # bytes that a broken connection loses at most
 _TIMEOUT = 30  # seconds without a single byte
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Pair:
     params=[pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in NAMES],
 )
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    torch.set_num_threads(os.cpu_count() or 1)  # the only models here that are not tiny
     name = request.param
     path = tmp_path_factory.mktemp("official") / "weights.pth"
     image = np.random.default_rng(1).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
