@@ -6,7 +6,7 @@ for it. Coordinates are (row, column) everywhere; boxes are pixel edges (r0, c0,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -160,12 +160,17 @@ class AdaptableModel(Protocol):
 
     Each block has `attn` (with `qkv` and `proj` Linear layers), `mlp`, `norm1` and `norm2`. Attention and MLP
     are called on channels-last tensors, and `block_dims[i]` is the number of channels that leave block i.
+    `adapter_id` names the adapter that the weights carry.
     """
+
+    adapter_id: str | None
 
     def blocks(self) -> Sequence[nn.Module]: ...
     def block_dims(self) -> Sequence[int]: ...
     def mask_decoder(self) -> nn.Module: ...
-    def named_parameters(self) -> Any: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def buffers(self) -> Iterator[Tensor]: ...
 
 
 @dataclass(frozen=True)

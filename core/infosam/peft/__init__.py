@@ -1,17 +1,23 @@
-"""Parameter-efficient fine-tuning: one module per method, injected into a copy that shares frozen tensors."""
+"""Parameter-efficient fine-tuning: a student that shares its frozen tensors with the pre-trained model.
 
+A new method is one module of this package: a frozen configuration, registered by its name.
+"""
+
+from infosam.peft.adapter import AdapterConfig
 from infosam.peft.base import Method
-from infosam.peft.injection import (
-    config_of,
-    inject,
-    load_trainable_state,
-    peft_parameters,
-    trainable_state,
-)
+from infosam.peft.decoder import DecoderConfig
+from infosam.peft.injection import config_of, inject, peft_parameters
+from infosam.peft.lora import LoRAConfig
+from infosam.peft.none import NoneConfig
 from infosam.peft.registry import config_for, config_from_dict, config_to_dict, methods
+from infosam.peft.state import load_trainable_state, trainable_state
 
 __all__ = [
+    "AdapterConfig",
+    "DecoderConfig",
+    "LoRAConfig",
     "Method",
+    "NoneConfig",
     "config_for",
     "config_from_dict",
     "config_of",
@@ -22,10 +28,3 @@ __all__ = [
     "peft_parameters",
     "trainable_state",
 ]
-
-
-def __getattr__(name: str) -> type[Method]:
-    """The methods' configs by class name, such as `peft.LoRAConfig`: found, not listed, as methods are."""
-    from infosam.peft.registry import config_class
-
-    return config_class(name)

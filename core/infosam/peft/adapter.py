@@ -1,66 +1,73 @@
-"""Serial bottleneck adapters on the output of attention and MLP (Houlsby et al. 2019, as used by InfoSAM)."""
+"""Bottleneck adapters on the outputs of attention and MLP (Houlsby et al. 2019), as InfoSAM uses them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from torch import Tensor, nn
 
-from infosam.peft.base import Method, chosen, own
+from infosam.peft.base import Method, check_blocks, choose_blocks
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel, RunMode
 
 Placement = Literal["released", "paper"]
+_SKIPPED = 2  # of ViT-B's 12 blocks, the first two carry no adapter in the released configuration
 
 
 class Bottleneck(nn.Module):
-    """A(x) = W2 GELU(W1 x + b1) + b2 over the last dimension, from `dim` to `hidden` channels and back.
+    """A(x) = W2 GELU(W1 x + b1) + b2 over the last axis, from `dim` to `hidden` channels and back.
 
-    zero_init: W2 and b2 start at zero, so that a fresh adapter changes nothing; otherwise torch's default.
+    zero_init: W2 and b2 start at zero, so that a fresh adapter changes nothing; otherwise both layers keep
+    PyTorch's default initialisation, as in the released code.
     """
 
-    def __init__(self, dim: int, hidden: int, *, zero_init: bool) -> None:
+    def __init__(self, dim: int, hidden: int, *, zero_init: bool, **like: Any) -> None:
         super().__init__()
-        self.down = nn.Linear(dim, hidden)
+        self.down = nn.Linear(dim, hidden, **like)
         self.activation = nn.GELU()
-        self.up = nn.Linear(hidden, dim)
+        self.up = nn.Linear(hidden, dim, **like)
         if zero_init:
             nn.init.zeros_(self.up.weight)
             nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) to (..., dim)."""
         out: Tensor = self.up(self.activation(self.down(x)))
         return out
 
 
-class Adapted(nn.Module):
-    """A module followed by adapters, each with a skip: x -> m(x), then m + A(m) for every adapter."""
+class Series(nn.Module):
+    """A module followed by adapters with a skip around each: y = m(x), then y + A(y) for every adapter."""
 
-    def __init__(self, module: nn.Module, *adapters: nn.Module) -> None:
+    def __init__(self, module: nn.Module, *adapters: Bottleneck) -> None:
         super().__init__()
         self.module = module
         self.adapters = nn.ModuleList(adapters)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        out: Tensor = self.module(*args, **kwargs)
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.module(x)
         for adapter in self.adapters:
-            out = out + adapter(out)
-        return out
+            y = y + adapter(y)
+        return y
 
 
 @register("adapter")
 @dataclass(frozen=True)
 class AdapterConfig(Method):
-    """Adapters, by default as in InfoSAM's released code ("type 0").
+    """Two adapters per block, by default where InfoSAM's released code ("type 0") has them.
 
-    An adapter works on each token alone, so wrapping attention and MLP equals the released graph, which
-    applies it after the windows are put together again and before each residual sum.
+    An adapter works on each position by itself. So it may follow the attention inside the windows, as here,
+    or after they have been put together again, as in the released code: the results are equal, and no
+    block's forward pass needs to be written anew, SAM's or SAM 2's.
 
-    ratio: width of the bottleneck over the block's width. zero_init: a fresh adapter changes nothing; the
-    released code starts at random. placement: "released" has one adapter on the attention's output and one
-    on the MLP's; "paper" has two in a row on the attention's output (Fig. 5a). blocks: which blocks; None =
-    all but the first two, as released for ViT-B. train_norm: train the LayerNorms of these blocks too.
+    ratio: width of the bottleneck over that of the block. zero_init: see `Bottleneck`. placement: "released":
+    one adapter on the attention's output, one on the MLP's, each before its residual sum; "paper": both in
+    sequence on the attention's output (InfoSAM, Fig. 5a). blocks: numbers of the blocks; None: all blocks of
+    a hierarchical encoder (SAM 2), all but the first two of a plain ViT, as released for ViT-B, but never
+    more than a sixth is left out. train_norm: train both LayerNorms of these blocks too, as the released
+    code does.
     """
 
     ratio: float = 0.25
@@ -72,31 +79,43 @@ class AdapterConfig(Method):
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 4:
             raise ValueError(f"ratio must lie in (0, 4], not {self.ratio}")
-        if self.placement not in ("released", "paper"):
-            raise ValueError(f"placement must be 'released' or 'paper', not {self.placement!r}")
+        if self.placement not in get_args(Placement):
+            raise ValueError(
+                f"placement must be one of {', '.join(get_args(Placement))}, not {self.placement!r}"
+            )
+        check_blocks(self.blocks)
 
     @classmethod
     def for_mode(cls, mode: RunMode) -> Self:
-        """`official` starts at random as released; `paper` also has Fig. 5a's placement."""
-        if mode == "clean":
-            return cls()
-        return cls(zero_init=False, placement="paper" if mode == "paper" else "released")
+        """`official` starts at random, as released; `paper` does so too, in the placement of Fig. 5a."""
+        return cls(zero_init=mode == "clean", placement="paper" if mode == "paper" else "released")
 
-    def apply(self, student: AdaptableModel) -> None:
-        """Wrap attention and MLP of the chosen blocks, and free their LayerNorms."""
-        blocks, dims = student.blocks(), student.block_dims()
-        for index in chosen(self.blocks, len(blocks), range(2, len(blocks))):
-            block: Any = blocks[index]
-            first, second = self._bottleneck(block, dims[index]), self._bottleneck(block, dims[index])
-            if self.placement == "paper":
-                block.attn = Adapted(block.attn, first, second)
-            else:
-                block.attn = Adapted(block.attn, first)
-                block.mlp = Adapted(block.mlp, second)
-            if self.train_norm:
-                own(block.norm1)
-                own(block.norm2)
+    def apply(self, student: AdaptableModel) -> list[nn.Parameter]:
+        """Wrap attention and MLP of the chosen blocks."""
+        dims = student.block_dims()
+        numbers = _default_blocks(dims) if self.blocks is None else self.blocks
+        trained: list[nn.Parameter] = []
+        for number, block in zip(numbers, choose_blocks(student, numbers), strict=True):
+            parts = self._enter(block, dims[number])
+            trained += [parameter for part in parts for parameter in part.parameters()]
+        return trained
 
-    def _bottleneck(self, block: nn.Module, dim: int) -> Bottleneck:
-        device = next(block.parameters()).device
-        return Bottleneck(dim, max(1, round(dim * self.ratio)), zero_init=self.zero_init).to(device)
+    def _enter(self, block: Any, dim: int) -> list[nn.Module]:
+        """Put two adapters into a block; returns the modules to train."""
+        first, second = (self._bottleneck(dim, block.norm2.weight) for _ in range(2))
+        if self.placement == "paper":
+            block.attn = Series(block.attn, first, second)
+        else:
+            block.attn, block.mlp = Series(block.attn, first), Series(block.mlp, second)
+        norms = [block.norm1, block.norm2] if self.train_norm else []
+        return [first, second, *norms]
+
+    def _bottleneck(self, dim: int, like: Tensor) -> Bottleneck:
+        hidden = max(1, int(dim * self.ratio))
+        return Bottleneck(dim, hidden, zero_init=self.zero_init, device=like.device, dtype=like.dtype)
+
+
+def _default_blocks(dims: Sequence[int]) -> range:
+    """A plain ViT has one width, a hierarchical encoder several."""
+    plain = len(set(dims)) == 1
+    return range(min(_SKIPPED, len(dims) // 6) if plain else 0, len(dims))

@@ -5,21 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from torch import nn
 
-from infosam.types import AdaptableModel, RunMode
+from infosam.types import AdaptableModel, BadInputError, RunMode
 
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A PEFT method and its settings.
+    """A PEFT method and its settings; a bad value raises ValueError quoting itself.
 
     Attributes:
+        name: what the method is registered as.
         trains_decoder: whether the mask decoder is trained in full beside what the method adds.
     """
 
+    name: ClassVar[str]
     trains_decoder: ClassVar[bool] = True
 
     @classmethod
@@ -28,29 +30,33 @@ class Method(ABC):
         return cls()
 
     @abstractmethod
-    def apply(self, student: AdaptableModel) -> None:
-        """Add to a fully frozen student what the method trains in its image encoder.
+    def apply(self, student: AdaptableModel) -> list[nn.Parameter]:
+        """Change the student's modules in place; returns the parameters that it adds or wants unfrozen.
+
+        Existing parameters are not written to: at this point they are frozen and share their storage with the
+        pre-trained model's. `inject` gives a storage of their own to those that are returned.
 
         Raises:
-            ValueError: a setting does not fit this model.
+            BadInputError: a setting does not fit this model.
         """
 
 
-def own(module: nn.Module) -> None:
-    """Give a module its own, trainable copies of parameters that it shared with the pre-trained model."""
-    for part in module.modules():
-        for name, parameter in part.named_parameters(recurse=False):
-            part.register_parameter(name, nn.Parameter(parameter.detach().clone()))
+def check_blocks(blocks: Sequence[int] | None) -> None:
+    """Raise ValueError unless `blocks` is None or at least one block number, in increasing order."""
+    if blocks is None:
+        return
+    whole = all(isinstance(block, int) and not isinstance(block, bool) for block in blocks)
+    if not blocks or not whole or min(blocks) < 0 or list(blocks) != sorted(set(blocks)):
+        raise ValueError(f"blocks must be None or increasing block numbers from 0, not {blocks!r}")
 
 
-def chosen(blocks: Sequence[int] | None, count: int, default: Sequence[int]) -> list[int]:
-    """The block numbers that a method enters.
+def choose_blocks(student: AdaptableModel, numbers: Sequence[int]) -> list[Any]:
+    """The student's blocks with these numbers; `AdaptableModel` says what each of them has.
 
     Raises:
-        ValueError: a number is not one of the model's blocks.
+        BadInputError: the student has fewer blocks.
     """
-    numbers = list(default if blocks is None else blocks)
-    wrong = [number for number in numbers if not 0 <= number < count]
-    if wrong:
-        raise ValueError(f"blocks {wrong} do not exist: the image encoder has blocks 0 to {count - 1}")
-    return numbers
+    blocks = student.blocks()
+    if max(numbers) >= len(blocks):
+        raise BadInputError(f"the image encoder has blocks 0 to {len(blocks) - 1}, not {max(numbers)}")
+    return [blocks[number] for number in numbers]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from infosam.peft.base import Method
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel
@@ -12,7 +14,8 @@ from infosam.types import AdaptableModel
 @register("decoder")
 @dataclass(frozen=True)
 class DecoderConfig(Method):
-    """Adds nothing to the encoder; `inject` frees the decoder."""
+    """Adds nothing; `inject` unfreezes the mask decoder."""
 
-    def apply(self, student: AdaptableModel) -> None:
+    def apply(self, student: AdaptableModel) -> list[nn.Parameter]:
         """Leave the encoder frozen."""
+        return []

@@ -3,97 +3,113 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from infosam.peft.base import Method, own
+from infosam.peft.base import Method
 from infosam.peft.registry import config_for
 from infosam.types import AdaptableModel, BadInputError
 
 M = TypeVar("M", bound=AdaptableModel)
+_RECORD = "peft_injection"  # the student's attribute that says what was done to it
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What `inject` did: the settings, and the names of the parameters that it made trainable.
+
+    by_method: what the method adds or unfreezes. in_decoder: the ordinary mask decoder's.
+    """
+
+    config: Method
+    by_method: tuple[str, ...]
+    in_decoder: tuple[str, ...]
 
 
 def inject(model: M, method: str | Method) -> M:
     """A new student for fine-tuning; `model` is left as it was.
 
-    All tensors that stay frozen share their storage with `model`; the mask decoder is the student's own copy,
-    and trainable (for the method "none", nothing is). New weights are drawn from torch's global generator.
+    All tensors that stay frozen share their storage with `model`; those that are trained (what the method
+    adds or unfreezes, and the mask decoder; nothing for the method "none") are the student's own. New weights
+    are drawn from torch's global generator.
 
     Args:
         model: a pre-trained model.
-        method: a name of `methods()`, with the settings of run mode `clean`, or a config.
+        method: a name of `methods()`, with the settings of run mode `clean`, or a configuration.
 
     Raises:
-        BadInputError: the name is unknown, or the model carries a method already.
-        ValueError: a setting does not fit this model.
+        BadInputError: the method is unknown or does not fit the model, or the model is a student already.
     """
-    if getattr(model, "peft_config", None) is not None:
-        raise BadInputError("this model is adapted already: start from the pre-trained one")
     config = config_for(method) if isinstance(method, str) else method
+    if not isinstance(config, Method):
+        raise BadInputError(f"method must be a PEFT method's name or configuration, not {method!r}")
+    if getattr(model, _RECORD, None) is not None:
+        raise BadInputError(
+            f"the model carries the PEFT method {config_of(model).name!r} already: inject into the "
+            "pre-trained model"
+        )
     student = _shared_copy(model)
-    config.apply(student)
-    if config.trains_decoder:
-        own(student.mask_decoder())
-    untyped: Any = student
-    untyped.peft_config = config
-    untyped.adapter_id = f"in-memory-{uuid4().hex}"
+    by_method = {id(parameter) for parameter in config.apply(student)}
+    decoder = student.mask_decoder().parameters() if config.trains_decoder else ()
+    in_decoder = {id(parameter) for parameter in decoder} - by_method
+    named = dict(student.named_parameters())
+    for parameter in named.values():
+        if id(parameter) in by_method | in_decoder:
+            parameter.data = parameter.data.clone()  # away from the model's storage
+            parameter.requires_grad_(True)
+    injection = Injection(
+        config,
+        tuple(name for name, parameter in named.items() if id(parameter) in by_method),
+        tuple(name for name, parameter in named.items() if id(parameter) in in_decoder),
+    )
+    setattr(student, _RECORD, injection)
+    rename_weights(student)
     return student
 
 
-def config_of(student: AdaptableModel) -> Method:
-    """The config that a student was made with.
+def injection_of(student: AdaptableModel) -> Injection:
+    """What `inject` did to the student.
 
     Raises:
         BadInputError: the model is no student.
     """
-    config: Method | None = getattr(student, "peft_config", None)
-    if config is None:
-        raise BadInputError("this model carries no PEFT method: make a student with peft.inject first")
-    return config
+    injection = getattr(student, _RECORD, None)
+    if not isinstance(injection, Injection):
+        raise BadInputError("the model carries no PEFT method: make a student with infosam.peft.inject")
+    return injection
+
+
+def config_of(student: AdaptableModel) -> Method:
+    """The configuration that the student was made with.
+
+    Raises:
+        BadInputError: the model is no student.
+    """
+    return injection_of(student).config
 
 
 def peft_parameters(student: AdaptableModel) -> dict[str, nn.Parameter]:
-    """Name -> parameter of all that the method adds or unfreezes, the ordinary mask decoder apart."""
-    decoder = {id(parameter) for parameter in student.mask_decoder().parameters()}
-    return {
-        name: parameter
-        for name, parameter in student.named_parameters()
-        if parameter.requires_grad and id(parameter) not in decoder
-    }
-
-
-def trainable_state(student: AdaptableModel) -> dict[str, Tensor]:
-    """Name -> tensor of everything that is trained, the mask decoder included: what an adapter file holds."""
-    return {
-        name: parameter.detach() for name, parameter in student.named_parameters() if parameter.requires_grad
-    }
-
-
-@torch.no_grad()
-def load_trainable_state(student: AdaptableModel, state: Mapping[str, Tensor]) -> None:
-    """Copy tensors named as by `trainable_state` into a student that has exactly these, in these shapes.
+    """All parameters that the method adds or unfreezes, by name, the ordinary mask decoder apart.
 
     Raises:
-        BadInputError: a tensor is missing, unknown, or has another shape.
+        BadInputError: the model is no student.
     """
-    mine = trainable_state(student)
-    odd = sorted(mine.keys() ^ state.keys())
-    odd += [name for name in mine.keys() & state.keys() if mine[name].shape != state[name].shape]
-    if odd:
-        shown = ", ".join(odd[:3]) + (", ..." if len(odd) > 3 else "")
-        raise BadInputError(f"the weights belong to another model or PEFT method: {shown}")
-    for name, tensor in state.items():
-        mine[name].copy_(tensor)
+    named = dict(student.named_parameters())
+    return {name: named[name] for name in injection_of(student).by_method}
+
+
+def rename_weights(student: AdaptableModel) -> None:
+    """Give the student an `adapter_id` that no other has, so that no embedding of other weights is taken for
+    its own."""
+    student.adapter_id = f"{config_of(student).name}-{uuid4().hex}"
 
 
 def _shared_copy(model: M) -> M:
     """A copy of the modules on the same storage, everything frozen."""
-    assert isinstance(model, nn.Module)
-    memo: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    memo: dict[int, Any] = {id(buffer): buffer.detach() for buffer in model.buffers()}
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
     return copy.deepcopy(model, memo)

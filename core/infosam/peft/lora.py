@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from infosam.peft.base import Method, chosen
+from infosam.peft.base import Method, check_blocks, choose_blocks
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel, RunMode
 
 
 class FusedLoRA(nn.Module):
-    """W x + scale B A x on the fused qkv projection: one pair of rank r, whose A serves q, k and v alike.
+    """W x + b + scale B A x on the fused qkv projection: one pair, whose A serves q, k and v alike.
 
     A (r, D) starts Kaiming-uniform with a = sqrt(5), B (3 D, r) at zero: a fresh one changes nothing.
     """
 
-    def __init__(self, linear: nn.Linear, rank: int, scale: float) -> None:
+    def __init__(self, linear: nn.Linear, *, rank: int, scale: float) -> None:
         super().__init__()
         self.linear = linear
         self.scale = scale
@@ -29,29 +30,32 @@ class FusedLoRA(nn.Module):
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., 3 D)."""
         out: Tensor = self.linear(x) + self.scale * (x @ self.a.T @ self.b.T)
         return out
 
 
 class PerHeadLoRA(nn.Module):
-    """The paper's form: a pair of its own for every head of q, k and v.
+    """The paper's form: a pair (A, B) for query, key and value of each head apart.
 
-    A (3 heads, r, D), B (3 heads, D / heads, r), in the order of the fused projection's output.
+    A (3 heads, r, D) and B (3 heads, D / heads, r), in the order of the fused projection's outputs, start as
+    in `FusedLoRA`.
     """
 
-    def __init__(self, linear: nn.Linear, rank: int, scale: float, heads: int) -> None:
+    def __init__(self, linear: nn.Linear, *, rank: int, scale: float, heads: int) -> None:
         super().__init__()
         groups = 3 * heads
         self.linear = linear
         self.scale = scale
         self.a = nn.Parameter(linear.weight.new_empty(groups, rank, linear.in_features))
         self.b = nn.Parameter(linear.weight.new_zeros(groups, linear.out_features // groups, rank))
-        for pair in self.a.unbind():
-            nn.init.kaiming_uniform_(pair, a=math.sqrt(5))
+        for one in self.a.unbind():
+            nn.init.kaiming_uniform_(one, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        low = torch.einsum("...d,grd->...gr", x, self.a)
-        update = torch.einsum("...gr,ghr->...gh", low, self.b).flatten(-2)
+        """(..., D) to (..., 3 D)."""
+        low = (x @ self.a.flatten(0, 1).T).reshape(*x.shape[:-1], *self.a.shape[:2])
+        update = torch.einsum("...gr,gcr->...gc", low, self.b).flatten(-2)
         out: Tensor = self.linear(x) + self.scale * update
         return out
 
@@ -59,9 +63,10 @@ class PerHeadLoRA(nn.Module):
 @register("lora")
 @dataclass(frozen=True)
 class LoRAConfig(Method):
-    """LoRA of rank `rank`, scaled by alpha / rank.
+    """LoRA on the attention's qkv projection.
 
-    per_head: the paper's form instead of the released, fused one. blocks: which blocks; None = all.
+    rank: r of each pair. alpha: updates are scaled by alpha / r. per_head: the paper's form instead of the
+    released, fused one. blocks: numbers of the blocks; None: all.
     """
 
     rank: int = 4
@@ -74,19 +79,25 @@ class LoRAConfig(Method):
             raise ValueError(f"rank must be at least 1, not {self.rank}")
         if not self.alpha > 0:
             raise ValueError(f"alpha must be positive, not {self.alpha}")
+        check_blocks(self.blocks)
 
     @classmethod
     def for_mode(cls, mode: RunMode) -> Self:
         """`paper` is per head."""
         return cls(per_head=mode == "paper")
 
-    def apply(self, student: AdaptableModel) -> None:
-        """Replace the qkv projection of the chosen blocks."""
-        blocks = student.blocks()
-        for index in chosen(self.blocks, len(blocks), range(len(blocks))):
-            attention: Any = blocks[index].attn
-            scale = self.alpha / self.rank
-            if self.per_head:
-                attention.qkv = PerHeadLoRA(attention.qkv, self.rank, scale, attention.num_heads)
-            else:
-                attention.qkv = FusedLoRA(attention.qkv, self.rank, scale)
+    def apply(self, student: AdaptableModel) -> list[nn.Parameter]:
+        """Wrap the qkv projection of the chosen blocks."""
+        numbers: Sequence[int] = range(len(student.blocks())) if self.blocks is None else self.blocks
+        added: list[nn.Parameter] = []
+        for block in choose_blocks(student, numbers):
+            wrapped = self._wrap(block.attn.qkv, block.attn.num_heads)
+            block.attn.qkv = wrapped
+            added += [wrapped.a, wrapped.b]
+        return added
+
+    def _wrap(self, linear: nn.Linear, heads: int) -> FusedLoRA | PerHeadLoRA:
+        scale = self.alpha / self.rank
+        if self.per_head:
+            return PerHeadLoRA(linear, rank=self.rank, scale=scale, heads=heads)
+        return FusedLoRA(linear, rank=self.rank, scale=scale)

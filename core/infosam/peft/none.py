@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import nn
+
 from infosam.peft.base import Method
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel
@@ -13,9 +15,10 @@ from infosam.types import AdaptableModel
 @register("none")
 @dataclass(frozen=True)
 class NoneConfig(Method):
-    """Nothing is trained."""
+    """Nothing is trained, the mask decoder neither."""
 
     trains_decoder: ClassVar[bool] = False
 
-    def apply(self, student: AdaptableModel) -> None:
+    def apply(self, student: AdaptableModel) -> list[nn.Parameter]:
         """Leave the student frozen."""
+        return []
