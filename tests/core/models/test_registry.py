@@ -15,7 +15,7 @@ from infosam.models.catalogue import CATALOGUE
 from infosam.models.download import sha256_of
 from infosam.models.pocket.build import build_pocket
 from infosam.models.sam2.build import build_sam2
-from infosam.types import BadInputError
+from infosam.types import BadInputError, InfoSAMError
 
 OFFICIAL = {
     "sam_vit_b": "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
@@ -110,6 +110,22 @@ def test_fingerprints_tell_models_and_adapters_apart() -> None:
     assert first.fingerprint == second.fingerprint
     first.adapter_id = "yesterday"
     assert first.fingerprint != second.fingerprint
+
+
+def test_without_network_the_official_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INFOSAM_CACHE", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # nothing listens there
+    with pytest.raises(InfoSAMError) as caught:
+        registry.load("sam_vit_b", device="cpu")
+    for part in ("segment_anything/sam_vit_b_01ec64.pth", OFFICIAL["sam_vit_b"], str(tmp_path)):
+        assert part in str(caught.value)
+
+
+def test_a_wrong_file_in_the_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INFOSAM_CACHE", str(tmp_path))
+    (tmp_path / "sam_vit_b_01ec64.pth").write_bytes(b"half of it")
+    with pytest.raises(InfoSAMError, match=f"is truncated .10 of about 375,000,000.*{OFFICIAL['sam_vit_b']}"):
+        registry.load("sam_vit_b", device="cpu")
 
 
 class _Fake:
