@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidge
 from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.engine import Engine
+from napari_infosam.controllers.errors import tell
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.controllers.library import LibraryController
 from napari_infosam.controllers.panel import PanelController, connect_tools
@@ -18,6 +19,7 @@ from napari_infosam.controllers.segment import SegmentController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
+from napari_infosam.overlays import warm_up
 from napari_infosam.views.canvas_input import CanvasInput
 from napari_infosam.views.model_view import ModelView
 from napari_infosam.views.objects_view import ObjectsView
@@ -59,6 +61,7 @@ class Annotator:
     def start(self) -> None:
         """Open the project, look at the viewer and load the model, once the panel is on the screen."""
         if not self._closed:
+            self._project_worker.submit(warm_up, lambda _: None, lambda error: tell(self.session, error))
             self.library.open_default_project()
             self._images.refresh()
             self._segment.load()
@@ -92,7 +95,7 @@ class AnnotateWidget(QScrollArea):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(6)
         for section in (
-            Section("Model", annotator.model_view),
+            Section("Model and project", annotator.model_view),
             Section("Annotate", annotator.prompt_view),
             Section("Objects", annotator.objects_view),
         ):

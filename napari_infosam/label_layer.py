@@ -25,7 +25,8 @@ class LabelLayer:
     def __init__(self, layer: Labels) -> None:
         self.layer = layer
         self._writing = False
-        for event in (layer.events.paint, layer.events.labels_update, layer.events.set_data):
+        # The end of a stroke, fill or polygon; and undo, or anything else that replaces the data.
+        for event in (layer.events.paint, layer.events.set_data):
             event.connect(self._on_edit)
 
     @classmethod

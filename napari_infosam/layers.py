@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import disconnect_events
 from napari.viewer import Viewer
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from infosam.types import BadInputError
 from napari_infosam.geometry import GEOMETRY, shown_image, to_layer, to_pixel
@@ -18,6 +20,7 @@ from napari_infosam.models.label_diff import Box
 from napari_infosam.models.shown_image import ShownImage
 from napari_infosam.overlays import Overlays
 
+DRAW_MS = 60
 PAN_ZOOM = "pan_zoom"
 TOOLS = {"brush": "paint", "erase": "erase"}  # our names and napari's
 
@@ -27,6 +30,7 @@ class ViewerLayers:
 
     view_changed = Signal()  # another image may be shown: active layer, layer list or sliders changed
     mode_changed = Signal()  # the active layer, or what the mouse does on it, changed
+    overlays_closed = Signal()  # somebody else removed one of our overlays
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -34,7 +38,7 @@ class ViewerLayers:
         self._active: Layer | None = None
         self._held: Layer | None = None  # the layer whose dragging we have taken over
         self._labels: dict[int, LabelLayer] = {}  # by id of the image layer
-        self._overlays: Overlays | None = None
+        self._overlays: dict[int, Overlays] = {}  # by the number of axes of the image
         self._adding = False
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -44,7 +48,7 @@ class ViewerLayers:
 
     def close(self) -> None:
         """Let go of the viewer; the labels stay in it."""
-        self.close_overlays()
+        self._drop_overlays()
         self.hold_camera(False)
         self._follow(None)
         for events in (
@@ -59,6 +63,10 @@ class ViewerLayers:
     @property
     def has_image(self) -> bool:
         return self._image is not None
+
+    def is_open(self, shown: ShownImage) -> bool:
+        """Whether the layer of an image is still in the viewer."""
+        return any(id(image) == shown.key.layer for image in self._images())
 
     def shown(self) -> ShownImage:
         """The image that prompts go to now.
@@ -132,23 +140,37 @@ class ViewerLayers:
         return self._labels[id(image)]
 
     def overlays(self, shown: ShownImage) -> Overlays:
-        """The overlays of the shown image, made and added if they are not there."""
-        if self._overlays is None or self._overlays.shown.key != shown.key:
-            self.close_overlays()
-            overlays = Overlays(self._layer_of(shown), shown)
+        """The overlays over the shown image, visible; made and added if there are none that can lie there."""
+        image, ndim = self._layer_of(shown), len(shown.index)
+        if ndim in self._overlays:
+            self._overlays[ndim].move_to(image, shown)
+        else:
+            self._overlays[ndim] = Overlays(image, shown)
             with self._adding_layers():
-                self._viewer.layers.extend(overlays.layers)
-            self._overlays = overlays
-        return self._overlays
+                for layer in self._overlays[ndim].layers:
+                    self._viewer.layers.append(layer)
+        self._overlays[ndim].set_visible(True)
+        return self._overlays[ndim]
 
-    def close_overlays(self) -> None:
-        """Take the overlays out of the layer list."""
-        overlays, self._overlays = self._overlays, None
-        if overlays is not None:
-            with self._adding_layers():
-                for layer in overlays.layers:
-                    if layer in self._viewer.layers:
-                        self._viewer.layers.remove(layer)
+    def hide_overlays(self) -> None:
+        """Take the overlays off the canvas; they stay in the layer list, because removing them has a price.
+
+        Drawing after several layers were removed at once, and others added, was seen to crash vispy.
+        """
+        for overlays in self._overlays.values():
+            overlays.set_visible(False)
+
+    def _drop_overlays(self) -> None:
+        """Remove what is left of the overlays, one layer at a time, so that each removal is drawn."""
+        left = [layer for overlays in self._overlays.values() for layer in overlays.layers]
+        self._overlays = {}
+        for number, layer in enumerate(left):
+            QTimer.singleShot(DRAW_MS * (number + 1), partial(self._remove, layer))
+
+    def _remove(self, layer: Layer) -> None:
+        with self._adding_layers():
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
 
     # ------------------------------------------------------------------------------------------------ tools
 
@@ -249,14 +271,15 @@ class ViewerLayers:
     def _on_geometry(self) -> None:
         if self._image is not None and id(self._image) in self._labels:
             self._labels[id(self._image)].follow(self._image)
-        if self._image is not None and self._overlays is not None:
-            self._overlays.follow(self._image)
+        if self._image is not None and self._image.ndim in self._overlays:
+            self._overlays[self._image.ndim].follow(self._image)
 
     def _on_removed(self, event: Any) -> None:
         if self._adding:
             return
-        if self._overlays is not None and event.value in self._overlays.layers:
-            self.close_overlays()
+        if any(event.value in overlays.layers for overlays in self._overlays.values()):
+            self._drop_overlays()
+            self.overlays_closed.emit()
         orphan = self._labels.pop(id(event.value), None)
         if orphan is not None:
             orphan.release()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from napari.layers import Image, Labels, Layer, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.utils.colormaps import CyclicLabelColormap
+from numpy.typing import NDArray
 
 from infosam.types import BoolArray, Prompt
 from napari_infosam.geometry import Box, geometry_of, slice_geometry_of, to_layer
 from napari_infosam.models.label_diff import bounding_box
 from napari_infosam.models.shown_image import ShownImage
 
-CANDIDATE_NAME = "infosam candidate"
+CANDIDATE_NAME, BOX_NAME, POINTS_NAME = "infosam candidate", "infosam box", "infosam points"
 CANDIDATE_COLOUR = "#00e5ff"
 POSITIVE_COLOUR = "#3ddc60"
 NEGATIVE_COLOUR = "#ff4d4d"
@@ -22,29 +25,45 @@ class Overlays:
     """Three layers over one shown image; they are made here and added by `ViewerLayers`."""
 
     def __init__(self, image: Image, shown: ShownImage) -> None:
-        self.shown = shown
+        self._shown = shown
         self._mask: BoolArray = np.zeros(shown.shape, bool)
         self.candidate = _candidate_layer(image, shown)
-        self.box = _box_layer(image, shown)
-        self.points = _points_layer(image, shown)
+        self.box = _box_layer(image)
+        self.points = _points_layer(image)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         return self.candidate, self.box, self.points
 
+    def move_to(self, image: Image, shown: ShownImage) -> None:
+        """Lie over another slice or image with the same number of axes."""
+        if shown.key == self._shown.key:
+            return
+        if (shown.shape, shown.axes) != (self._shown.shape, self._shown.axes):
+            self.candidate.data = np.zeros(_slice_shape(shown), np.uint8)
+            self._mask = np.zeros(shown.shape, bool)
+        self._shown = shown
+        self.follow(image)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide all three."""
+        for layer in self.layers:
+            layer.visible = visible
+
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""
         for layer, geometry in (
-            (self.candidate, slice_geometry_of(image, self.shown)),
+            (self.candidate, slice_geometry_of(image, self._shown)),
             (self.box, geometry_of(image)),
             (self.points, geometry_of(image)),
         ):
             for name, value in geometry.items():
-                setattr(layer, name, value)
+                if not np.array_equal(getattr(layer, name), value):
+                    setattr(layer, name, value)
 
     def show_candidate(self, mask: BoolArray | None) -> None:
         """Draw an (H, W) mask, or none; only what differs from the last one is sent to the screen."""
-        new = np.zeros(self.shown.shape, bool) if mask is None else mask
+        new = np.zeros(self._shown.shape, bool) if mask is None else mask
         changed = new != self._mask
         box = bounding_box(changed)
         self._mask = new
@@ -53,48 +72,52 @@ class Overlays:
         r0, c0, r1, c1 = box
         rows, columns = np.nonzero(changed[r0:r1, c0:c1])
         rows, columns = rows + r0, columns + c0
-        indices = [np.zeros_like(rows)] * len(self.shown.index)
-        row, column = self.shown.axes
+        indices = [np.zeros_like(rows)] * len(self._shown.index)
+        row, column = self._shown.axes
         indices[row], indices[column] = rows, columns
         self.candidate.data_setitem(tuple(indices), new[rows, columns].astype(np.uint8))
 
     def show_prompt(self, prompt: Prompt) -> None:
         """Draw the points, green for the object and red for the background, and the box."""
-        self.points.data = to_layer(self.shown, prompt.points)
+        if len(prompt.points) or len(self.points.data):
+            self.points.data = to_layer(self._shown, prompt.points)
         if prompt.points:
-            self.points.face_color = [
-                POSITIVE_COLOUR if label else NEGATIVE_COLOUR for label in prompt.labels
-            ]
+            colours = [POSITIVE_COLOUR if label else NEGATIVE_COLOUR for label in prompt.labels]
+            self.points.face_color = colours
         self.show_box(prompt.box)
 
     def show_box(self, box: Box | None) -> None:
         """Draw a box given by its pixel edges, or none."""
         if box is None:
-            if self.box.nshapes:
-                self.box.data = []
+            if len(self.box.data):
+                self.box.data = np.zeros((0, 2, len(self._shown.index)))
             return
         r0, c0, r1, c1 = (edge - 0.5 for edge in box)
-        corners = to_layer(self.shown, [(r0, c0), (r0, c1), (r1, c1), (r1, c0)])
-        if self.box.nshapes:
-            self.box.data = [corners]
-        else:
-            self.box.add_rectangles(
-                corners,
-                edge_color=POSITIVE_COLOUR,
-                face_color="transparent",
-                edge_width=max(self.shown.shape) / 250,
-            )
+        corners = to_layer(self._shown, [(r0, c0), (r0, c1), (r1, c1), (r1, c0)])
+        if not len(self.box.data):
+            self.box.edge_width = max(self._shown.shape) / 250
+        self.box.data = np.stack([corners, np.roll(corners, -1, axis=0) - corners], axis=1)
 
 
-def _candidate_layer(image: Image, shown: ShownImage) -> Labels:
+def warm_up() -> None:
+    """Have napari compile and load what its first Labels layers need: seconds that nobody should wait for."""
+    for dtype in (np.uint8, np.int32):
+        Labels(np.ones((2, 2), dtype))
+
+
+def _slice_shape(shown: ShownImage) -> list[int]:
     shape = [1] * len(shown.index)
     row, column = shown.axes
     shape[row], shape[column] = shown.shape
-    colours = {None: "transparent", 0: "transparent", 1: CANDIDATE_COLOUR}
+    return shape
+
+
+def _candidate_layer(image: Image, shown: ShownImage) -> Labels:
     layer = Labels(
-        np.zeros(shape, np.uint8),
+        np.zeros(_slice_shape(shown), np.uint8),
         name=CANDIDATE_NAME,
-        colormap=DirectLabelColormap(color_dict=colours),
+        # Not a direct colormap, which would be the plain choice: it compiles for seconds at its first use.
+        colormap=CyclicLabelColormap(colors=["transparent", CANDIDATE_COLOUR]),
         opacity=0.55,
         **slice_geometry_of(image, shown),
     )
@@ -102,16 +125,18 @@ def _candidate_layer(image: Image, shown: ShownImage) -> Labels:
     return layer
 
 
-def _box_layer(image: Image, shown: ShownImage) -> Shapes:
-    layer = Shapes(name="infosam box", ndim=len(shown.index), **geometry_of(image))
-    layer.editable = False
-    return layer
+def _box_layer(image: Image) -> Vectors:
+    # Not Shapes: its first layer compiles triangulation code, for up to half a minute.
+    nothing: NDArray[Any] = np.zeros((0, 2, image.ndim))
+    return Vectors(
+        nothing, name=BOX_NAME, vector_style="line", edge_color=POSITIVE_COLOUR, **geometry_of(image)
+    )
 
 
-def _points_layer(image: Image, shown: ShownImage) -> Points:
+def _points_layer(image: Image) -> Points:
     layer = Points(
-        name="infosam points",
-        ndim=len(shown.index),
+        name=POINTS_NAME,
+        ndim=image.ndim,
         size=POINT_PIXELS[1],
         canvas_size_limits=POINT_PIXELS,
         border_color="white",

@@ -13,7 +13,7 @@ from napari_infosam.models.history import Change, History
 from napari_infosam.models.label_diff import bounding_box
 from napari_infosam.models.session import Session
 
-STROKE_MS = 250  # a stroke is recorded when the brush has rested this long
+STROKE_MS = 60  # strokes that follow each other this closely are recorded as one
 
 
 class AnnotateController:

@@ -45,7 +45,7 @@ class ImageController:
         self._settled = QSignalDebouncer()
         self._settled.setTimeout(SETTLE_MS)
         self._settled.triggered.connect(self.refresh)
-        layers.view_changed.connect(self._settled.throttle)
+        layers.view_changed.connect(self._on_view)
         session.events.project.connect(self._on_project)
         session.events.prompting.connect(self._on_annotating)
         session.events.tool.connect(self._on_annotating)
@@ -53,7 +53,7 @@ class ImageController:
     def close(self) -> None:
         """Record what was painted last, and follow the viewer no longer."""
         self._settled.cancel()
-        self._layers.view_changed.disconnect(self._settled.throttle)
+        self._layers.view_changed.disconnect(self._on_view)
         self._editor.leave()
 
     def refresh(self) -> None:
@@ -74,6 +74,13 @@ class ImageController:
         self._identify(keep_painted=True)
 
     # ---------------------------------------------------------------------------------------------- private
+
+    def _on_view(self) -> None:
+        shown = self._session.shown
+        if shown is not None and not self._layers.is_open(shown):
+            self.refresh()  # at once: nothing may refer to a layer that is gone
+        else:
+            self._settled.throttle()
 
     def _leave(self) -> None:
         self._epoch += 1
@@ -116,6 +123,8 @@ class ImageController:
             return
         self._editor.enter(shown, known.record.id, known.objects, known.labels, keep_painted=keep_painted)
         self._session.image_id = known.record.id
+        if self._session.prompting:
+            self._editor.field(create=True)  # now rather than at the first commit, which should be quick
         if self._session.objects:
             self._session.say(f"{len(self._session.objects)} objects of this image are back.")
 

@@ -40,6 +40,7 @@ class PromptController:
         canvas.double_clicked.connect(self.double_click)
         canvas.space_held.connect(self._on_space)
         layers.mode_changed.connect(self._on_mode)
+        layers.overlays_closed.connect(lambda: setattr(session, "prompting", False))
         session.events.prompting.connect(self._on_mode)
         session.events.shown.connect(self._on_image)
         session.events.prompts.connect(self._draw_prompt)
@@ -180,7 +181,7 @@ class PromptController:
     def _draw_prompt(self) -> None:
         session = self.session
         if session.shown is None or not session.prompting:
-            self._layers.close_overlays()
+            self._layers.hide_overlays()
         else:
             self._layers.overlays(session.shown).show_prompt(session.prompts)
             self._draw_candidate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
@@ -58,7 +59,8 @@ class CanvasInput(QObject):
         self.active = False
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
         self._viewer.mouse_double_click_callbacks.remove(self._on_double_click)
-        self._native.removeEventFilter(self)
+        with suppress(RuntimeError):  # when the window closes, the canvas may be gone first
+            self._native.removeEventFilter(self)
 
     def take_focus(self) -> None:
         """Send the keyboard to the canvas."""

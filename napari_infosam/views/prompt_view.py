@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -96,7 +96,7 @@ class PromptView(QWidget):
         self._busy.setFixedHeight(4)
         self._status = _text()
         self._hint = _text()
-        self._hint.setStyleSheet("color: palette(placeholder-text);")
+        self._hint.setStyleSheet("color: #8f99a6;")  # readable on napari's dark and light themes
         self._arrange()
         self.setValue(self._value)
 
@@ -160,6 +160,8 @@ def _line() -> QLabel:
 def _text() -> QLabel:
     label = QLabel()
     label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    label.setMinimumHeight(2 * label.fontMetrics().lineSpacing() + 2)  # two lines: the panel does not jump
     return label
 
 

@@ -15,7 +15,7 @@ class Section(QWidget):
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
         line.setFixedHeight(1)
-        line.setStyleSheet("background: palette(mid); border: none;")
+        line.setStyleSheet("background: #7a828c; border: none;")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.setSpacing(4)
