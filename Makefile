@@ -23,6 +23,8 @@ test: env screen lint ## lint, types, import contracts and every test that is no
 
 test-slow: env screen ## the slow tests: all official model sizes, oldest and newest napari, the built wheel
 	$(ON_SCREEN) $(BIN)/python -m pytest -m slow
+	.ci/setup oldest $(VENV)-oldest
+	$(ON_SCREEN) $(VENV)-oldest/bin/python -m pytest -m "not slow" tests/napari_infosam tests/integration
 
 lint: env ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -43,4 +45,4 @@ lock: ## renew requirements.lock from pyproject.toml
 	.ci/setup lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) demo_output dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-oldest .venv-tools demo_output dist .mypy_cache .ruff_cache .pytest_cache
