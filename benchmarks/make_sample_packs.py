@@ -2,9 +2,9 @@
 
     python benchmarks/make_sample_packs.py [--out sample_data] [--seed 7]
 
-Both are independent of the scenes that sam_pocket was trained on. Each follows a convention that a general model
-cannot know and an adapted one can learn: a lesion reaches to the outer edge of its yellow halo, not to the edge of
-its dark core; a road net is one object, and rivers and field paths are not part of it.
+Both are independent of the scenes that sam_pocket was trained on. Each follows a convention that a general
+model cannot know and an adapted one can learn: a lesion reaches to the outer edge of its yellow halo, not to
+the edge of its dark core; a road net is one object, and rivers and field paths are not part of it.
 """
 
 from __future__ import annotations
