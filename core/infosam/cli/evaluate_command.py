@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.progress import Progress
@@ -25,6 +25,9 @@ from infosam.cli.options import (
     check_objects,
 )
 from infosam.types import PROMPT_PROTOCOLS
+
+if TYPE_CHECKING:
+    from infosam.metrics import ScoringProtocol
 
 _SCORES = ("iou", "dice", "s_measure", "e_measure", "weighted_f")
 
@@ -68,7 +71,7 @@ def evaluate(
             data,
             model=loaded,
             prompt=prompt,
-            protocol=protocol,
+            protocol=cast("ScoringProtocol", protocol),
             objects=objects,
             limit=limit,
             seed=seed,

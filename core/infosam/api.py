@@ -1,0 +1,173 @@
+"""The front door: load a model, evaluate it, adapt it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infosam.data.labelled import LabelledImage
+from infosam.data.project import Project, default_project_folder
+from infosam.data.readers import read_data
+from infosam.inference.adapter import load_adapter, read_adapter_info
+from infosam.inference.evaluate import Progress, Settings
+from infosam.inference.evaluate import evaluate as evaluate_images
+from infosam.metrics import ScoringProtocol
+from infosam.models import registry
+from infosam.models.base import PromptableModel
+from infosam.training.adaptation import Adaptation, Adapter
+from infosam.training.checkpoint import CHECKPOINT_NAME
+from infosam.training.failure import TrainingError
+from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report
+
+__all__ = ["Adapter", "Project", "adapt", "evaluate", "load_model"]
+
+Data = str | os.PathLike[str] | Project | Sequence[LabelledImage]
+PathLike = str | os.PathLike[str]
+
+
+def load_model(
+    name: str,
+    *,
+    checkpoint: PathLike | None = None,
+    adapter: PathLike | None = None,
+    device: str = "auto",
+) -> PromptableModel:
+    """A model ready to predict: frozen, in eval mode, on its device.
+
+    Args:
+        name: one of `infosam models`, e.g. "sam_pocket", "sam_vit_b", "sam2.1_hiera_tiny".
+        checkpoint: weights of your own in the model's official form; None takes the official ones.
+        adapter: an adapter folder to put onto it.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        BadInputError: the name, checkpoint, adapter or device cannot be used.
+        InfoSAMError: the weights could not be downloaded.
+    """
+    model = registry.load(name, checkpoint=checkpoint, device=device)
+    return model if adapter is None else load_adapter(Path(adapter), model)
+
+
+def evaluate(
+    data: Data,
+    *,
+    model: PromptableModel | str,
+    prompt: str = "box",
+    protocol: ScoringProtocol = "clean",
+    objects: str = "auto",
+    limit: int | None = None,
+    seed: int = 0,
+    exclude: PathLike | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Mean scores of a model on labelled data; see `inference.evaluate.evaluate` for what is returned.
+
+    Args:
+        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images.
+        model: a model or its name.
+        prompt: box, point, points3, points5 or road5.
+        protocol: clean (means over objects) or official (as InfoSAM's released scripts; means over images).
+        objects: what one object is, for paths: auto, image, components or labels.
+        limit: use only that many images, chosen by `seed`.
+        exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
+            their content wherever they lie.
+        progress: called with (images done, images in all).
+
+    Raises:
+        BadInputError: the data or a setting cannot be used, or nothing is left to evaluate.
+    """
+    settings = Settings(prompt, protocol, seed)
+    seen = set() if exclude is None else read_adapter_info(Path(exclude)).keys()
+    images = read_images(data, objects=objects, limit=limit, seed=seed)
+    unseen = [image for image in images if image.key not in seen]
+    if not unseen:
+        raise BadInputError(f"{exclude} has seen all {len(images)} images: evaluate on others")
+    loaded = load_model(model) if isinstance(model, str) else model
+    return evaluate_images(unseen, loaded, settings, progress=progress)
+
+
+def adapt(
+    data: Data,
+    *,
+    model: PromptableModel | str = "sam_pocket",
+    config: AdaptConfig | None = None,
+    out: PathLike | None = None,
+    objects: str = "auto",
+    limit: int | None = None,
+    checkpoint: PathLike | None = None,
+    current: PathLike | None = None,
+    resume: bool = False,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Generator[Report, None, Adapter]:
+    """Adapt a model to labels: a generator of reports that returns the adapter.
+
+    Every run starts from the pre-trained weights, on all labels; images are held out to measure on where
+    there are enough. While it trains, the folder holds a checkpoint, from which `resume` continues; closing
+    the generator writes one. The best weights are rounded to half precision, and so they are scored and
+    saved. Seeds torch's global generator.
+
+    Args:
+        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images.
+        model: the pre-trained model or its name.
+        config: method and settings; its device is used where `model` is a name.
+        out: the adapter's folder. None makes one, in the project if `data` is one, else in the user's data.
+        objects: what one object is, for paths: auto, image, components or labels.
+        limit: use only that many images, chosen by the seed.
+        checkpoint: weights of your own, where `model` is a name.
+        current: the adapter in use, for the card to compare with.
+        resume: continue the run that was cut off in `out`.
+        cancelled: asked between steps; True ends the run with the best weights so far.
+
+    Yields:
+        Started, Preparing, Step and Validated; at the end Finished, or Failed before the error is raised.
+
+    Raises:
+        BadInputError: data, model or settings cannot be used.
+        InfoSAMError: the run failed (out of memory, loss not finite, download, disk).
+    """
+    config = config or AdaptConfig()
+    folder = Path(out) if out is not None else new_adapter_folder(data)
+    try:
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        images = read_images(data, objects=objects, limit=limit, seed=config.seed)
+        if isinstance(model, str):
+            model = registry.load(model, checkpoint=checkpoint, device=config.device)
+        run = Adaptation(
+            model, images, config, folder, current=Path(current) if current is not None else None
+        )
+        return (yield from run.run(resume=resume, cancelled=cancelled))
+    except InfoSAMError as error:
+        yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())
+        raise
+
+
+def read_images(data: Data, *, objects: str, limit: int | None, seed: int) -> list[LabelledImage]:
+    """The labelled images behind any kind of `data`; `objects` says nothing about a project's, `limit`
+    nothing about a list's."""
+    if isinstance(data, Project):
+        return read_data(data.folder, limit=limit, seed=seed)
+    if isinstance(data, str | os.PathLike):
+        return read_data(Path(data), objects=objects, limit=limit, seed=seed)
+    return list(data)
+
+
+def new_adapter_folder(data: Data) -> Path:
+    """A folder of its own for the next adapter: in the project, or else in the user's data folder."""
+    name = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    if isinstance(data, Project):
+        return data.folder / "adapters" / name
+    if isinstance(data, str | os.PathLike) and Project.exists(Path(data)):
+        return Path(data) / "adapters" / name
+    return default_project_folder().parent / "adapters" / name
+
+
+def _failed(error: InfoSAMError, *, resumable: bool) -> Failed:
+    if isinstance(error, TrainingError):
+        return Failed(error.reason, error.advice, resumable)
+    return Failed(str(error), "", resumable)
