@@ -89,8 +89,8 @@ def _scores(card: Card | None) -> str:
     ]
     counted = next(iter(card.new.values()))
     explained = (
-        f"Means over {counted.n_objects} objects in {counted.n_images} images that were not trained on, though "
-        "they chose which step's weights to keep; by the weights in this folder as they are, in half precision."
+        f"Means over {counted.n_objects} objects in {counted.n_images} images that were not trained on, but "
+        "chose which step's weights to keep. They hold for the weights in this folder, in half precision."
     )
     return "\n\n".join(filter(None, (_table(("", *shown), rows), explained, card.note)))
 

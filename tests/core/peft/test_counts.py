@@ -1,0 +1,88 @@
+"""The numbers of trained parameters are those of the released code and of the method table."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from segment_anything import sam_model_registry
+
+from infosam import peft
+from infosam.models import registry
+from infosam.models.base import PromptableModel, freeze
+from infosam.models.sam.adaptor import SamModel
+from infosam.peft import AdapterConfig, LoRAConfig, Method
+
+
+@cache
+def sam(size: str) -> PromptableModel:
+    """SAM without memory for its weights: shapes are all that counts here."""
+    with torch.device("meta"):
+        return freeze(SamModel(f"sam_{size}", sam_model_registry[size]()))
+
+
+@cache
+def sam2(size: str) -> PromptableModel:
+    return registry.build(f"sam2.1_hiera_{size}")
+
+
+def added(model: PromptableModel, method: Method | str) -> int:
+    return sum(parameter.numel() for parameter in peft.peft_parameters(peft.inject(model, method)).values())
+
+
+def trained(model: PromptableModel, method: Method | str) -> int:
+    return sum(p.numel() for p in peft.inject(model, method).parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("none", 0),
+        ("decoder", 0),
+        ("adapter", 5_917_440 + 30_720),
+        (AdapterConfig(train_norm=False), 5_917_440),
+        (AdapterConfig(placement="paper", train_norm=False), 5_917_440),
+        ("lora", 147_456),
+        (LoRAConfig(per_head=True), 1_437_696),
+        (LoRAConfig(per_head=True, blocks=(5,)), 119_808),
+    ],
+)
+def test_vit_b(method: Method | str, expected: int) -> None:
+    assert added(sam("vit_b"), method) == expected
+
+
+def test_vit_b_with_decoder() -> None:
+    assert trained(sam("vit_b"), "decoder") == 4_058_340
+    assert trained(sam("vit_b"), "adapter") == 10_006_500
+    assert trained(sam("vit_b"), "none") == 0
+
+
+@pytest.mark.parametrize(("size", "dim", "depth"), [("vit_l", 1024, 24), ("vit_h", 1280, 32)])
+def test_larger_vits_leave_out_the_first_two_blocks(size: str, dim: int, depth: int) -> None:
+    bottleneck = 2 * dim * (dim // 4) + dim // 4 + dim
+    assert added(sam(size), AdapterConfig(train_norm=False)) == (depth - 2) * 2 * bottleneck
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("adapter", 5_822_208 + 41_440),
+        (AdapterConfig(train_norm=False), 5_822_208),
+        ("lora", 168_896),
+    ],
+)
+def test_hiera_base_plus(method: Method | str, expected: int) -> None:
+    assert added(sam2("base_plus"), method) == expected
+
+
+def test_hiera_base_plus_with_decoder() -> None:
+    assert trained(sam2("base_plus"), "decoder") == 4_215_109
+
+
+def test_pocket() -> None:
+    pocket = registry.build("sam_pocket")
+    bottleneck = 2 * 192 * 48 + 48 + 192
+    # Of six blocks only the first is left out.
+    assert added(pocket, AdapterConfig(train_norm=False)) == 5 * 2 * bottleneck
+    assert added(pocket, "lora") == 6 * 4 * (192 + 3 * 192)
