@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-from infosam.models.sam.adaptor import SamModel
+from infosam.models.pocket.model import PocketModel
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PocketConfig:
     decoder_mlp: int = 512
 
 
-def build_pocket(config: PocketConfig | None = None) -> SamModel:
+def build_pocket(config: PocketConfig | None = None) -> PocketModel:
     """A pocket model with random weights."""
     config = config or PocketConfig()
     side = config.image_size // config.patch_size
@@ -62,4 +62,4 @@ def build_pocket(config: PocketConfig | None = None) -> SamModel:
         iou_head_hidden_dim=config.out_chans,
     )
     sam = Sam(encoder, prompt_encoder, decoder)
-    return SamModel("sam_pocket", sam, family="pocket")
+    return PocketModel("sam_pocket", sam, family="pocket")

@@ -1,0 +1,109 @@
+"""Pre-training of sam_pocket on generated scenes, as SAM was trained: prompt, correct, repeat."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from infosam.models.device import resolve_device
+from infosam.models.pocket.build import build_pocket
+from infosam.models.sam.adaptor import SamModel
+from infosam.training.pretrain_config import PretrainConfig, Stage
+from infosam.training.pretrain_data import batches
+from infosam.training.pretrain_score import PretrainScores, held_out_scores
+from infosam.training.pretrain_state import PretrainState, enlarge, fresh_state, load_state, save_state
+from infosam.training.pretrain_step import train_step
+from infosam.types import Step
+
+__all__ = ["CHECKPOINT", "PretrainConfig", "PretrainScores", "Stage", "averaged_model", "pretrain"]
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def pretrain(
+    config: PretrainConfig, *, out: Path, minutes: float | None = None, resume: bool = True
+) -> Generator[Step | PretrainScores, None, None]:
+    """Train, yielding a Step per optimiser step and PretrainScores at intervals and at the end.
+
+    The checkpoint in folder `out` is written at intervals, when `minutes` are over and when the generator is
+    closed; with `resume`, a run goes on from it with the same result as if it had not been cut. A finished
+    run only scores.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    state = _start(config, out / CHECKPOINT, resume)
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    try:
+        while state.step < config.steps and not _is_over(deadline):
+            stage, end = config.stage_of(state.step)
+            if state.size != stage.size:
+                state = enlarge(
+                    state, replace(config.architecture, image_size=stage.size), config.weight_decay
+                )
+            with ThreadPoolExecutor(config.shards) as pool:
+                yield from _run_stage(config, state, pool, stage, end, deadline, out / CHECKPOINT)
+        yield _score(state)
+    finally:
+        save_state(state, out / CHECKPOINT, asdict(config))
+
+
+def averaged_model(state: PretrainState) -> SamModel:
+    """The moving average of the weights as a model in eval mode."""
+    model = build_pocket(state.architecture).to(state.model.device)
+    model.load_state_dict(state.average)
+    return model.eval().requires_grad_(False)
+
+
+def _start(config: PretrainConfig, checkpoint: Path, resume: bool) -> PretrainState:
+    device = resolve_device(config.device)
+    if resume and checkpoint.exists():
+        state = load_state(checkpoint, config.architecture, config.weight_decay, device)
+        log.info("going on from step %d of %d", state.step, config.steps)
+        return state
+    torch.manual_seed(config.seed)
+    first = replace(config.architecture, image_size=config.stages[0].size)
+    return fresh_state(first, config.weight_decay, device)
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
+
+
+def _run_stage(
+    config: PretrainConfig,
+    state: PretrainState,
+    pool: ThreadPoolExecutor,
+    stage: Stage,
+    end: int,
+    deadline: float | None,
+    checkpoint: Path,
+) -> Iterator[Step | PretrainScores]:
+    steps = range(state.step, end)
+    began = time.monotonic()
+    for batch in batches(config.seed, steps, stage.size, stage.batch_size, config.prompts, config.workers):
+        losses = train_step(config, state, batch, pool)
+        seconds = time.monotonic() - began
+        pace = seconds / (state.step - steps.start)
+        lr = config.learning_rate(state.step - 1)
+        yield Step(state.step, config.steps, losses, lr, seconds, pace * (config.steps - state.step))
+        if state.step % config.save_every == 0:
+            save_state(state, checkpoint, asdict(config))
+        if state.step % config.score_every == 0:
+            yield _score(state)
+        if _is_over(deadline):
+            return
+
+
+def _score(state: PretrainState) -> PretrainScores:
+    scores = held_out_scores(averaged_model(state), state.step)
+    log.info("step %d: IoU by box %.3f, by click %.3f", state.step, scores.box, scores.point)
+    return scores

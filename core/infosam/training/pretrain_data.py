@@ -1,0 +1,140 @@
+"""Batches for pre-training: generated scenes, chosen objects and their first prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from infosam.data.scenes import Scene, make_scene
+from infosam.training.pretrain_dense import dense_targets
+from infosam.types import BoolArray
+
+_MIN_AREA = 12
+
+
+@dataclass(frozen=True, eq=False)
+class SceneBatch:
+    """B scenes of S x S pixels with P prompted objects each, N = B * P.
+
+    images: (B, 3, S, S) uint8. valid: (B, 2) rows and columns that show the image, the rest is padding.
+    masks: (N, S, S) bool. image_index: (N,). points: (N, 1, 2) row, column. boxes: (N, 4) r0, c0, r1, c1.
+    dense: (B, 6, S/2, S/2), see `dense_targets`.
+    """
+
+    images: Tensor
+    valid: Tensor
+    masks: Tensor
+    image_index: Tensor
+    points: Tensor
+    boxes: Tensor
+    dense: Tensor
+
+    def split(self, shares: int) -> list[SceneBatch]:
+        """The batch in `shares` parts of nearly equal numbers of images."""
+        prompts = len(self.masks) // len(self.images)
+        parts = []
+        for images in torch.arange(len(self.images)).chunk(shares):
+            objects = slice(int(images[0]) * prompts, (int(images[-1]) + 1) * prompts)
+            parts.append(
+                SceneBatch(
+                    images=self.images[images],
+                    valid=self.valid[images],
+                    masks=self.masks[objects],
+                    image_index=self.image_index[objects] - int(images[0]),
+                    points=self.points[objects],
+                    boxes=self.boxes[objects],
+                    dense=self.dense[images],
+                )
+            )
+        return parts
+
+
+def point_inside(rng: Generator, mask: BoolArray) -> tuple[int, int]:
+    """A pixel of the mask: any, or (as often) one well inside, where people click."""
+    rows, columns = np.nonzero(mask)
+    r0, c0 = rows.min(), columns.min()
+    if rng.random() < 0.5:
+        crop = np.pad(mask[r0 : rows.max() + 1, c0 : columns.max() + 1], 1)
+        distance = ndimage.distance_transform_edt(crop)[1:-1, 1:-1]
+        rows, columns = np.nonzero(distance >= 0.7 * distance.max())
+        rows, columns = rows + r0, columns + c0
+    chosen = int(rng.integers(len(rows)))
+    return int(rows[chosen]), int(columns[chosen])
+
+
+def noisy_box(rng: Generator, mask: BoolArray) -> NDArray[np.float64]:
+    """The mask's box, each edge off by about 7 % of the side (SAM: 10 %) and at most 20 pixels."""
+    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
+    box = np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1], dtype=np.float64)
+    sides = np.tile(box[2:] - box[:2], 2)
+    noise = np.clip(rng.normal(0, 0.07, 4) * sides * (rng.random() < 0.8), -20, 20)
+    box = np.clip(box + noise, 0, mask.shape[0])
+    box[2:] = np.maximum(box[2:], box[:2] + 2)
+    return box
+
+
+def _padded(rng: Generator, scene: Scene) -> tuple[Scene, tuple[int, int]]:
+    """The scene cut at the right or the bottom, as an image that is not square lies in the model's input."""
+    size = scene.image.shape[0]
+    valid = (size, size)
+    if rng.random() < 0.3:
+        short = int(rng.uniform(0.5, 1.0) * size)
+        valid = (short, size) if rng.random() < 0.5 else (size, short)
+    masks = scene.masks.copy()
+    masks[:, valid[0] :] = False
+    masks[:, :, valid[1] :] = False
+    masks = masks[masks.sum(axis=(1, 2)) >= _MIN_AREA]
+    return (Scene(scene.image, masks), valid) if len(masks) else (scene, (size, size))
+
+
+def make_batch(seed: int, step: int, size: int, batch_size: int, prompts: int) -> SceneBatch:
+    """The batch of this step: the same for the same seed, whatever came before."""
+    rng = np.random.default_rng((seed, step))
+    images, valids, masks, points, boxes, dense = [], [], [], [], [], []
+    for _ in range(batch_size):
+        scene, valid = _padded(rng, make_scene(size, rng))
+        images.append(scene.image)
+        valids.append(valid)
+        dense.append(dense_targets(scene.masks))
+        count = len(scene.masks)
+        for index in rng.choice(count, prompts, replace=count < prompts):
+            mask = scene.masks[index]
+            masks.append(mask)
+            points.append([point_inside(rng, mask)])
+            boxes.append(noisy_box(rng, mask))
+    return SceneBatch(
+        images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
+        valid=torch.tensor(valids),
+        masks=torch.from_numpy(np.stack(masks)),
+        image_index=torch.arange(batch_size).repeat_interleave(prompts),
+        points=torch.tensor(points, dtype=torch.float32),
+        boxes=torch.from_numpy(np.stack(boxes)).float(),
+        dense=torch.from_numpy(np.stack(dense)),
+    )
+
+
+class _Steps(Dataset[SceneBatch]):
+    def __init__(self, seed: int, size: int, batch_size: int, prompts: int) -> None:
+        self._settings = (size, batch_size, prompts)
+        self._seed = seed
+
+    def __getitem__(self, step: int) -> SceneBatch:
+        return make_batch(self._seed, step, *self._settings)
+
+
+def batches(
+    seed: int, steps: range, size: int, batch_size: int, prompts: int, workers: int
+) -> Iterator[SceneBatch]:
+    """The batches of these steps in order, made ahead by `workers` processes (0: made when asked for)."""
+    dataset = _Steps(seed, size, batch_size, prompts)
+    loader = DataLoader(dataset, batch_size=None, sampler=list(steps), num_workers=workers)
+    return cast(Iterator[SceneBatch], iter(loader))

@@ -1,0 +1,120 @@
+"""SAM's interactive training (Kirillov et al. 2023, appendix A): a first prompt, then corrective clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infosam.losses.mask import sam_mask_loss
+from infosam.models.base import PromptableModel
+from infosam.training.pretrain_data import SceneBatch
+from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
+
+
+@dataclass(frozen=True, eq=False)
+class RoundLoss:
+    """Means over the prompts of one round.
+
+    single: loss of mask token 0. multi: of the best of tokens 1-3. iou: of the IoU head, all four tokens.
+    hit: the IoU of token 0.
+    """
+
+    single: Tensor
+    multi: Tensor
+    iou: Tensor
+    hit: Tensor
+
+
+def low_resolution(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, S, S) bool masks as the share of each low-resolution pixel that they cover, (N, h, w) in 0..1."""
+    return F.adaptive_avg_pool2d(masks.float().unsqueeze(1), size).squeeze(1)
+
+
+def true_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of (N, K, h, w) logits above 0 with (N, h, w) targets above 0.5: (N, K)."""
+    predicted, truth = logits > 0, (target > 0.5).unsqueeze(1)
+    overlap = (predicted & truth).sum(dim=(-2, -1))
+    union = (predicted | truth).sum(dim=(-2, -1))
+    return overlap / union.clamp(min=1)
+
+
+def round_loss(output: DecoderOutput, target: Tensor) -> RoundLoss:
+    """The losses of one round of prompts against (N, h, w) soft targets."""
+    logits, predicted_iou = output.logits.float(), output.iou.float()
+    losses = sam_mask_loss(logits, target.unsqueeze(1).expand_as(logits))
+    with torch.no_grad():
+        iou = true_iou(logits, target)
+    return RoundLoss(
+        single=losses[:, 0].mean(),
+        multi=losses[:, 1:].min(dim=1).values.mean(),
+        iou=F.mse_loss(predicted_iou, iou),
+        hit=iou[:, 0].mean(),
+    )
+
+
+def corrective_click(
+    logits: Tensor, target: Tensor, stride: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """One click per mask in what is still wrong: points (N, 1, 2) in input pixels and labels (N, 1).
+
+    logits (N, h, w); target (N, h, w) in 0..1. A click falls at random on the errors, well inside them where
+    they have an inside; a mask without errors gets one more click on the object.
+    """
+    truth = target > 0.5
+    wrong = (logits > 0) != truth
+    has_error = wrong.flatten(1).any(dim=1)
+    fullest = target >= target.amax(dim=(-2, -1), keepdim=True)
+    clickable = torch.where(has_error[:, None, None], wrong, fullest).float()
+    inner = -F.max_pool2d(-clickable.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
+    dice_roll = torch.rand(clickable.shape, generator=generator).to(clickable.device)
+    index = ((clickable + inner) * (0.5 + 0.5 * dice_roll)).flatten(1).argmax(dim=1, keepdim=True)
+    labels = truth.flatten(1).gather(1, index) | ~has_error[:, None]
+    width = clickable.shape[-1]
+    points = torch.stack([index // width, index % width], dim=-1).float() * stride + (stride - 1) / 2
+    return points, labels.long()
+
+
+def fed_back(output: DecoderOutput, generator: torch.Generator) -> Tensor:
+    """The logits (N, 1, h, w) a user would go on from: token 0, or (half the time) the best-rated of 1-3."""
+    best = output.iou[:, 1:].argmax(dim=1) + 1
+    take_best = torch.rand(len(best), generator=generator).to(best.device) < 0.5
+    choice = best * take_best
+    return output.logits[torch.arange(len(best), device=best.device), choice].unsqueeze(1).detach().float()
+
+
+def interactive_losses(
+    model: PromptableModel,
+    embedding: ImageEmbedding,
+    prompts: PromptBatch,
+    target: Tensor,
+    rounds: int,
+    generator: torch.Generator,
+) -> list[RoundLoss]:
+    """Decode the first prompts, then `rounds - 1` times the last logits and one more corrective click."""
+    stride = model.image_size / target.shape[-1]
+    losses: list[RoundLoss] = []
+    for number in range(rounds):
+        output = model.decode(embedding, prompts)
+        losses.append(round_loss(output, target))
+        if number + 1 < rounds:
+            logits = fed_back(output, generator)
+            points, labels = corrective_click(logits[:, 0], target, stride, generator)
+            if prompts.points is not None and prompts.labels is not None:
+                points = torch.cat([prompts.points, points], dim=1)
+                labels = torch.cat([prompts.labels, labels], dim=1)
+            prompts = replace(prompts, points=points, labels=labels, masks=logits)
+    return losses
+
+
+def first_prompts(batch: SceneBatch, device: torch.device) -> list[tuple[PromptBatch, Tensor]]:
+    """The batch's objects in two groups, by a point and by a box in turn, with their indices (n,)."""
+    every = torch.arange(len(batch.masks))
+    by_point, by_box = every[0::2], every[1::2]
+    labels = torch.ones(len(by_point), 1, dtype=torch.long, device=device)
+    image_index = batch.image_index.to(device)
+    points = PromptBatch(image_index[by_point], points=batch.points[by_point].to(device), labels=labels)
+    boxes = PromptBatch(image_index[by_box], boxes=batch.boxes[by_box].to(device))
+    return [(points, by_point), (boxes, by_box)]

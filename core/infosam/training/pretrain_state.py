@@ -1,0 +1,159 @@
+"""What a pre-training run is made of at one step, and its checkpoint: one safetensors file, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.resize import resize_state
+from infosam.models.sam.adaptor import SamModel
+from infosam.training.pretrain_dense import DenseHead
+from infosam.training.pretrain_init import initialise
+from infosam.types import BadInputError
+
+
+@dataclass
+class PretrainState:
+    """Model in training, the head that aids it, moving average and optimiser after `step` steps."""
+
+    model: SamModel
+    dense: DenseHead
+    average: dict[str, Tensor]
+    optimizer: AdamW
+    step: int
+    architecture: PocketConfig
+
+    @property
+    def size(self) -> int:
+        return self.architecture.image_size
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Everything that trains, by name."""
+        return _parameters(self.model, self.dense)
+
+
+def _parameters(model: SamModel, dense: DenseHead) -> dict[str, nn.Parameter]:
+    return {f"model.{n}": p for n, p in model.named_parameters()} | {
+        f"dense.{n}": p for n, p in dense.named_parameters()
+    }
+
+
+def build_optimizer(parameters: Mapping[str, nn.Parameter], weight_decay: float) -> AdamW:
+    """AdamW without decay on biases, norms, tokens and position tables."""
+
+    def decays(name: str, parameter: Tensor) -> bool:
+        return parameter.ndim > 1 and not any(
+            part in name for part in ("pos", "token", "embed.", "embeddings")
+        )
+
+    groups = [
+        {"params": [p for n, p in parameters.items() if decays(n, p)], "weight_decay": weight_decay},
+        {"params": [p for n, p in parameters.items() if not decays(n, p)], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, betas=(0.9, 0.98))
+
+
+def fresh_state(architecture: PocketConfig, weight_decay: float, device: torch.device) -> PretrainState:
+    """Random weights from torch's global generator, before the first step."""
+    model = build_pocket(architecture)
+    initialise(model)
+    model.to(device).train().requires_grad_(True)
+    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    dense = DenseHead(architecture.out_chans).to(device)
+    optimizer = build_optimizer(_parameters(model, dense), weight_decay)
+    return PretrainState(model, dense, average, optimizer, 0, architecture)
+
+
+def update_average(state: PretrainState, decay: float) -> None:
+    """Exponential moving average of the weights; it follows faster during the first steps."""
+    decay = min(decay, (1 + state.step) / (10 + state.step))
+    for name, tensor in state.model.state_dict().items():
+        state.average[name].lerp_(tensor.detach(), 1 - decay)
+
+
+def enlarge(state: PretrainState, architecture: PocketConfig, weight_decay: float) -> PretrainState:
+    """The same run at another input size; the optimiser's moments are carried along."""
+    model = build_pocket(architecture).to(state.model.device).train().requires_grad_(True)
+    like = model.state_dict()
+    model.load_state_dict(resize_state(state.model.state_dict(), like))
+    parameters = _parameters(model, state.dense)
+    optimizer = build_optimizer(parameters, weight_decay)
+    moments = _moments(state.parameters(), state.optimizer)
+    kept = {
+        key: value for key, value in moments.items() if value.shape == parameters[key.split("/")[1]].shape
+    }
+    _restore_moments(parameters, optimizer, kept, state.step)
+    average = resize_state(state.average, like)
+    return PretrainState(model, state.dense, average, optimizer, state.step, architecture)
+
+
+def _moments(parameters: Mapping[str, nn.Parameter], optimizer: AdamW) -> dict[str, Tensor]:
+    return {
+        f"{key}/{name}": optimizer.state[parameter][key]
+        for name, parameter in parameters.items()
+        if parameter in optimizer.state
+        for key in ("exp_avg", "exp_avg_sq")
+    }
+
+
+def _restore_moments(
+    parameters: Mapping[str, nn.Parameter], optimizer: AdamW, moments: Mapping[str, Tensor], step: int
+) -> None:
+    for name, parameter in parameters.items():
+        if f"exp_avg/{name}" in moments:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": moments[f"exp_avg/{name}"].clone(),
+                "exp_avg_sq": moments[f"exp_avg_sq/{name}"].clone(),
+            }
+
+
+def save_state(state: PretrainState, path: Path, settings: Mapping[str, Any]) -> None:
+    """Write the whole state to `path`, which is replaced at once or not at all."""
+    tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
+    tensors |= {f"average/{name}": tensor for name, tensor in state.average.items()}
+    tensors |= {f"dense/{name}": tensor for name, tensor in state.dense.state_dict().items()}
+    tensors |= _moments(state.parameters(), state.optimizer)
+    note = {"step": state.step, "size": state.size, "settings": settings}
+    part = path.with_suffix(".part")
+    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, part, {"pretrain": json.dumps(note)})
+    os.replace(part, path)
+
+
+def load_state(
+    path: Path, architecture: PocketConfig, weight_decay: float, device: torch.device
+) -> PretrainState:
+    """The state that `save_state` wrote. Raises BadInputError for a file that is not one."""
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            note = json.loads(file.metadata()["pretrain"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        architecture = replace(architecture, image_size=note["size"])
+        model = build_pocket(architecture).to(device)
+        model.load_state_dict(_under("model/", tensors))
+        dense = DenseHead(architecture.out_chans).to(device)
+        dense.load_state_dict(_under("dense/", tensors))
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise BadInputError(
+            f"{path} is no checkpoint of this run ({error}): remove it, or start without resuming"
+        ) from error
+    model.train().requires_grad_(True)
+    parameters = _parameters(model, dense)
+    optimizer = build_optimizer(parameters, weight_decay)
+    _restore_moments(parameters, optimizer, tensors, note["step"])
+    return PretrainState(model, dense, _under("average/", tensors), optimizer, note["step"], architecture)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,85 @@
+"""One step of pre-training: the losses of a batch, shared out over threads, and the update of the weights."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+
+from infosam.models.sam.adaptor import SamModel
+from infosam.training.pretrain_config import PretrainConfig
+from infosam.training.pretrain_data import SceneBatch
+from infosam.training.pretrain_dense import dense_loss
+from infosam.training.pretrain_loss import RoundLoss, first_prompts, interactive_losses, low_resolution
+from infosam.training.pretrain_state import PretrainState, update_average
+
+
+def train_step(
+    config: PretrainConfig, state: PretrainState, batch: SceneBatch, pool: ThreadPoolExecutor
+) -> dict[str, float]:
+    """One optimiser step on `state`, in place; returns the losses and the IoU reached in training."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = config.learning_rate(state.step)
+    parameters = list(state.parameters().values())
+    shares = batch.split(min(config.shards, len(batch.images)))
+    results = list(pool.map(lambda item: _gradients(config, state, parameters, *item), enumerate(shares)))
+    for parameter, *gradients in zip(parameters, *(gradient for gradient, _ in results), strict=True):
+        used = [gradient for gradient in gradients if gradient is not None]
+        parameter.grad = torch.stack(used).sum(dim=0) / len(shares) if used else None
+    norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+    state.optimizer.step()
+    state.step += 1
+    update_average(state, config.average_decay)
+    parts = [part for _, part in results]
+    return {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]} | {"norm": float(norm)}
+
+
+def _gradients(
+    config: PretrainConfig,
+    state: PretrainState,
+    parameters: list[nn.Parameter],
+    number: int,
+    batch: SceneBatch,
+) -> tuple[tuple[Tensor | None, ...], dict[str, float]]:
+    """The gradients of share `number` of a batch, and its losses; writes nothing that threads share."""
+    generator = torch.Generator().manual_seed((config.seed * 1_000_003 + state.step) * 64 + number)
+    loss, parts = _loss(config, state, batch, generator)
+    return torch.autograd.grad(loss, parameters, allow_unused=True), parts
+
+
+def _loss(
+    config: PretrainConfig, state: PretrainState, batch: SceneBatch, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    model, device = state.model, state.model.device
+    parts: dict[str, float] = {}
+    rounds: list[RoundLoss] = []
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+        embedding = model.encode(_pixels(model, batch))
+        height, width = model.embedding_size
+        target = low_resolution(batch.masks.to(device), (4 * height, 4 * width))
+        for kind, (prompts, index) in zip(("point", "box"), first_prompts(batch, device), strict=True):
+            losses = interactive_losses(model, embedding, prompts, target[index], config.rounds, generator)
+            parts[f"iou_{kind}"] = float(losses[0].hit)
+            parts[f"iou_{kind}_corrected"] = float(losses[-1].hit)
+            rounds += losses
+        dense = dense_loss(state.dense(embedding.features), batch.dense.to(device))
+    single = torch.stack([part.single for part in rounds]).mean()
+    multi = torch.stack([part.multi for part in rounds]).mean()
+    iou = torch.stack([part.iou for part in rounds]).mean()
+    loss = single + multi + iou + dense
+    parts |= {
+        name: float(value.detach())
+        for name, value in (("single", single), ("multi", multi), ("iou_head", iou), ("dense", dense))
+    }
+    return loss, {"loss": float(loss.detach())} | parts
+
+
+def _pixels(model: SamModel, batch: SceneBatch) -> Tensor:
+    """The images normalised as the model's `preprocess` does, zero in the padding."""
+    images = batch.images.to(model.device).float()
+    pixels: Tensor = (images - model.sam.pixel_mean) / model.sam.pixel_std
+    for image, (height, width) in zip(pixels, batch.valid.tolist(), strict=True):
+        image[:, height:] = 0
+        image[:, :, width:] = 0
+    return pixels

@@ -1,0 +1,93 @@
+"""How the pocket model sees its prompts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.model import PocketModel, draw_prompts
+from infosam.models.sam.adaptor import SamModel
+from infosam.types import PromptBatch
+
+INDEX = torch.zeros(1, dtype=torch.long)
+
+
+@pytest.fixture(scope="module")
+def model() -> PocketModel:
+    torch.manual_seed(0)
+    config = PocketConfig(
+        image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,), out_chans=32, decoder_mlp=32
+    )
+    return build_pocket(config).eval().requires_grad_(False)
+
+
+def _click(row: float, column: float, label: int) -> PromptBatch:
+    return PromptBatch(INDEX, points=torch.tensor([[[row, column]]]), labels=torch.tensor([[label]]))
+
+
+def test_a_drawn_box_is_positive_inside_and_negative_outside() -> None:
+    box = PromptBatch(INDEX, boxes=torch.tensor([[8.0, 16.0, 24.0, 48.0]]))
+    drawn = draw_prompts(box, 64, (32, 32))
+    assert drawn is not None
+    expected = np.zeros((32, 32), dtype=bool)
+    expected[4:12, 8:24] = True
+    assert np.array_equal((drawn[0, 0] > 0).numpy(), expected)
+
+
+def test_a_drawn_click_peaks_where_it_is_and_fades_alike_in_all_directions() -> None:
+    drawn = draw_prompts(_click(20.5, 40.5, 1), 64, (64, 64))
+    assert drawn is not None
+    bump = drawn[0, 0]
+    assert bump[20:22, 40:42].min() == bump.max()
+    torch.testing.assert_close(bump[21 + 5, 41], bump[20 - 5, 40])
+    torch.testing.assert_close(bump[21, 41 + 5], bump[21 + 5, 41])
+    assert bump[0, 0] < 0 < bump.max()
+
+
+def test_clicks_push_a_given_mask_up_or_down_and_padding_does_nothing() -> None:
+    mask = torch.full((1, 1, 16, 16), 0.5)
+    up, down, none = (
+        draw_prompts(replace(_click(32, 32, label), masks=mask), 64, (16, 16)) for label in (1, 0, -1)
+    )
+    assert up is not None and down is not None and none is not None  # noqa: PT018
+    assert (up > mask).all()
+    assert (down < mask).all()
+    assert torch.equal(none, mask)
+    torch.testing.assert_close(up - mask, mask - down)
+
+
+def test_what_is_drawn_stays_within_what_the_decoder_can_overrule() -> None:
+    masks = torch.tensor([1000.0, -1000.0]).repeat(128).view(1, 1, 16, 16)
+    drawn = draw_prompts(PromptBatch(INDEX, masks=masks), 64, (16, 16))
+    assert drawn is not None
+    assert drawn.abs().max() == 4
+
+
+def test_no_prompt_draws_nothing() -> None:
+    assert draw_prompts(PromptBatch(INDEX), 64, (16, 16)) is None
+
+
+def test_the_decoders_answer_is_added_to_what_was_drawn(model: PocketModel) -> None:
+    embedding = model.encode(torch.zeros(1, 3, 64, 64))
+    prompts = PromptBatch(INDEX, boxes=torch.tensor([[8.0, 16.0, 24.0, 48.0]]))
+    drawn = draw_prompts(prompts, 64, (32, 32))
+    plain = SamModel.decode(model, embedding, replace(prompts, masks=drawn))
+    output = model.decode(embedding, prompts)
+    torch.testing.assert_close(output.logits, plain.logits + drawn)
+    assert torch.equal(output.iou, plain.iou)
+    assert torch.equal(output.tokens, plain.tokens)
+
+
+def test_prompts_of_a_batch_do_not_see_each_other(model: PocketModel) -> None:
+    embedding = model.encode(torch.zeros(1, 3, 64, 64))
+    two = PromptBatch(
+        torch.zeros(2, dtype=torch.long),
+        points=torch.tensor([[[10.0, 12.0]], [[50.0, 30.0]]]),
+        labels=torch.ones(2, 1, dtype=torch.long),
+    )
+    alone = model.decode(embedding, _click(50.0, 30.0, 1))
+    torch.testing.assert_close(model.decode(embedding, two).logits[1:], alone.logits)

@@ -1,0 +1,138 @@
+"""Pre-training: it can be cut anywhere, and it learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from infosam.models.pocket.build import PocketConfig
+from infosam.training import pretrain as module
+from infosam.training.pretrain import CHECKPOINT, PretrainConfig, PretrainScores, Stage, pretrain
+from infosam.training.pretrain_state import load_state
+from infosam.types import BadInputError, Step
+
+TINY = PocketConfig(
+    image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,), out_chans=32, decoder_mlp=32
+)
+CONFIG = PretrainConfig(
+    stages=(Stage(32, 2, 3), Stage(64, 1, 3)),
+    architecture=TINY,
+    prompts=2,
+    warmup=2,
+    bf16=False,
+    threads=1,
+    workers=0,
+    score_every=1000,
+    save_every=1000,
+    device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def few_scored_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.held_out_scores
+    monkeypatch.setattr(module, "held_out_scores", lambda model, step: real(model, step, 2, 2))
+
+
+def run(config: PretrainConfig, out: Path, stop_after: int | None = None) -> list[Step | PretrainScores]:
+    reports = []
+    run = pretrain(config, out=out)
+    for report in run:
+        reports.append(report)
+        if isinstance(report, Step) and report.step == stop_after:
+            run.close()
+            break
+    return reports
+
+
+def state_of(out: Path) -> tuple[dict[str, torch.Tensor], int]:
+    state = load_state(out / CHECKPOINT, TINY, 0.05, torch.device("cpu"))
+    moments = {
+        f"moment {name}": state.optimizer.state[p]["exp_avg_sq"]
+        for name, p in state.parameters().items()
+        if p in state.optimizer.state
+    }
+    model = {f"model {name}": tensor for name, tensor in state.model.state_dict().items()}
+    return model | moments | {f"average {n}": t for n, t in state.average.items()}, state.step
+
+
+@pytest.mark.parametrize("cut", [2, 3, 4])
+def test_a_run_that_was_cut_ends_bit_for_bit_like_one_that_was_not(tmp_path: Path, cut: int) -> None:
+    run(CONFIG, tmp_path / "whole")
+    run(CONFIG, tmp_path / "cut", stop_after=cut)
+    assert state_of(tmp_path / "cut")[1] == cut
+    reports = run(CONFIG, tmp_path / "cut")
+    assert [report.step for report in reports] == [*range(cut + 1, 7), 6]
+    whole, pieces = state_of(tmp_path / "whole"), state_of(tmp_path / "cut")
+    assert whole[1] == pieces[1] == 6
+    assert whole[0].keys() == pieces[0].keys()
+    for name, tensor in whole[0].items():
+        assert torch.equal(tensor, pieces[0][name]), name
+
+
+def test_a_finished_run_only_scores_and_time_that_is_over_stops_it(tmp_path: Path) -> None:
+    first = list(pretrain(CONFIG, out=tmp_path, minutes=0))
+    assert [type(report) for report in first] == [PretrainScores]
+    run(CONFIG, tmp_path)
+    assert [type(report) for report in run(CONFIG, tmp_path)] == [PretrainScores]
+
+
+def test_without_resume_it_starts_again(tmp_path: Path) -> None:
+    run(CONFIG, tmp_path, stop_after=2)
+    reports = pretrain(CONFIG, out=tmp_path, resume=False)
+    assert next(reports).step == 1
+    reports.close()
+
+
+def test_shares_of_a_batch_on_two_threads_learn_the_same_thing_each_time(tmp_path: Path) -> None:
+    config = replace(CONFIG, shards=2, stages=(Stage(32, 3, 2),))
+    run(config, tmp_path / "a")
+    run(config, tmp_path / "b")
+    first, second = state_of(tmp_path / "a")[0], state_of(tmp_path / "b")[0]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"nothing")
+    with pytest.raises(BadInputError, match=CHECKPOINT):
+        next(pretrain(CONFIG, out=tmp_path))
+    assert (tmp_path / CHECKPOINT).read_bytes() == b"nothing"
+
+
+def test_the_loss_falls_on_scenes_seen_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infosam.training import pretrain_data
+
+    real = pretrain_data.make_batch
+    monkeypatch.setattr(pretrain_data, "make_batch", lambda seed, step, *rest: real(seed, 0, *rest))
+    config = replace(CONFIG, stages=(Stage(64, 2, 60),), prompts=4, lr=3e-3, rounds=1)
+    losses = [report.losses["loss"] for report in run(config, tmp_path) if isinstance(report, Step)]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("prompts", 3), ("prompts", 0), ("rounds", 0), ("lr", -1.0), ("shards", 0), ("save_every", 0)],
+)
+def test_bad_settings_quote_themselves(setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"{setting}.*{value}"):
+        replace(CONFIG, **{setting: value})
+
+
+def test_a_run_without_stages_or_with_an_empty_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="stage"):
+        replace(CONFIG, stages=())
+    with pytest.raises(ValueError, match="batch_size=0"):
+        Stage(64, 0, 5)
+
+
+def test_the_learning_rate_rises_then_falls() -> None:
+    config = replace(CONFIG, stages=(Stage(64, 1, 100),), warmup=10, lr=1e-3, final_lr_ratio=0.1)
+    rates = [config.learning_rate(step) for step in range(100)]
+    assert rates[0] < rates[5] < rates[9]
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(1e-4, rel=0.05)
