@@ -91,8 +91,8 @@ def load_adapter(folder: str | Path, model: PromptableModel) -> PromptableModel:
     weights = _read_weights(folder, info)
     try:
         student = inject(model, config_from_dict(info.peft))
-        _check_frozen(folder, info, student)
         load_trainable_state(student, load(weights))
+        _check_frozen(info, student)
     except (BadInputError, SafetensorError) as error:
         raise BadInputError(f"the adapter {folder} cannot be loaded: {error}") from error
     student.adapter_id = info.weights_sha256
@@ -124,7 +124,7 @@ def _check_base(folder: Path, info: AdapterInfo, model: PromptableModel) -> None
         )
 
 
-def _check_frozen(folder: Path, info: AdapterInfo, student: PromptableModel) -> None:
+def _check_frozen(info: AdapterInfo, student: PromptableModel) -> None:
     expected = info.base_hash
     if expected.startswith("tensors:") and expected != f"tensors:{frozen_hash(student)}":
         raise BadInputError(
