@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infosam.types import InfoSAMError, Prompt, Segmentation
+from napari_infosam.controllers.torch_import import import_torch
 
 if TYPE_CHECKING:
     from infosam import Predictor
@@ -34,6 +35,7 @@ class Engine:
 
         Raises InfoSAMError where the model or the adapter cannot be loaded; the one before stays in use.
         """
+        import_torch()
         import infosam
 
         model = infosam.load_model(name, adapter=adapter)

@@ -25,6 +25,7 @@ class LibraryController:
         self._models = _models()
         view.model_requested.connect(self.use_model)
         view.adapter_requested.connect(self.use_adapter)
+        view.project_requested.connect(self.open_project)
         for name in ("model_name", "adapter", "device", "project"):
             session.events[name].connect(self.show)
         self.show()

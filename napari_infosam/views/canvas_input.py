@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtWidgets import QWidget
 
 DRAG_PIXELS = 5  # a shorter drag is a click
@@ -51,14 +51,12 @@ class CanvasInput(QObject):
         self._native = native
         self._space = False
         viewer.mouse_drag_callbacks.append(self._on_press)
-        viewer.mouse_double_click_callbacks.append(self._on_double_click)
         native.installEventFilter(self)
 
     def close(self) -> None:
         """Let go of the viewer."""
         self.active = False
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
-        self._viewer.mouse_double_click_callbacks.remove(self._on_double_click)
         with suppress(RuntimeError):  # when the window closes, the canvas may be gone first
             self._native.removeEventFilter(self)
 
@@ -86,11 +84,9 @@ class CanvasInput(QObject):
         else:
             self.clicked.emit(start, negative)
 
-    def _on_double_click(self, viewer: Any, event: Any) -> None:
-        if self.active and event.button == 1:
-            self.double_clicked.emit(tuple(event.position))
-
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if isinstance(event, QMouseEvent):
+            return self._on_mouse(event)
         if not isinstance(event, QKeyEvent):
             return False
         if event.key() == _Key.Key_Space:
@@ -107,6 +103,14 @@ class CanvasInput(QObject):
         event.accept()  # a shortcut override that is accepted comes back as an ordinary key press
         if event.type() == QEvent.Type.KeyPress:
             self.command.emit(command)
+        return True
+
+    def _on_mouse(self, event: QMouseEvent) -> bool:
+        """Take double clicks, which would zoom. They come after a click at the same place."""
+        if not self.active or event.type() != QEvent.Type.MouseButtonDblClick:
+            return False
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.double_clicked.emit(tuple(self._viewer.cursor.position))
         return True
 
     def _on_space(self, event: QKeyEvent) -> bool:

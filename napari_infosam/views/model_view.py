@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 NO_ADAPTER = "none (as pre-trained)"
 
@@ -45,7 +54,7 @@ class ModelView(QWidget):
 
     model_requested = Signal(str)
     adapter_requested = Signal(object)  # Path | None
-    project_requested = Signal()
+    project_requested = Signal(object)  # Path
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +68,7 @@ class ModelView(QWidget):
         browse = QToolButton()
         browse.setText("…")
         browse.setToolTip("Keep labels and adapters in another folder")
-        browse.clicked.connect(self.project_requested)
+        browse.clicked.connect(self._on_browse)
         self._models.activated.connect(self._on_model)
         self._adapters.activated.connect(self._on_adapter)
 
@@ -96,6 +105,12 @@ class ModelView(QWidget):
         self._device.setText(value.device)
         self._project.setText(value.project.name if value.project else "")
         self._project.setToolTip(f"Kept in {value.project}" if value.project else "")
+
+    def _on_browse(self) -> None:
+        before = str(self._value.project or Path.home())
+        folder = QFileDialog.getExistingDirectory(self, "Keep labels and adapters in this folder", before)
+        if folder:
+            self.project_requested.emit(Path(folder))
 
     def _on_model(self, index: int) -> None:
         self.model_requested.emit(self._models.itemData(index))
