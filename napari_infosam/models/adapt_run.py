@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from infosam.types import Card, Failed, Finished, Preparing, Report, Started, Step, Validated
+from napari_infosam.models.durations import about
 
 Phase = Literal["idle", "preparing", "running", "done", "cancelled", "failed"]
 
@@ -29,7 +31,8 @@ class Run:
     """What is known of a run.
 
     phase: idle before the first run, and again once an adapter was accepted or discarded. folder: where it
-    writes. steps, validations: all so far, in order. finished: the result, with the before/after card.
+    writes. preparing: what goes on between the steps, if anything. steps, validations: all so far, in order.
+    finished: the result, with the before/after card.
     message, advice: why the run has no result, and what to do about it. resumable: a checkpoint waits in
     `folder`. cancelling: the run was asked to stop and has not ended yet.
     """
@@ -55,9 +58,29 @@ class Run:
         return self.finished.card if self.finished else None
 
     @property
-    def eta(self) -> float | None:
-        """Seconds left, an estimate; None while nothing is known."""
-        return self.steps[-1].eta if self.phase == "running" and self.steps else None
+    def fraction(self) -> float | None:
+        """How much of the present stage is done, 0 to 1; None while that is unknown."""
+        if self.cancelling or not self.is_active:
+            return None
+        if self.preparing is not None:
+            return self.preparing.done / self.preparing.total if self.preparing.total else None
+        return self.steps[-1].step / self.steps[-1].steps if self.phase == "running" else None
+
+    @property
+    def progress(self) -> str:
+        """What goes on at present, in a few words; empty while nothing does."""
+        if not self.is_active:
+            return ""
+        if self.cancelling:
+            return "Stopping, the best so far is kept…"
+        if self.preparing is not None:
+            stage = self.preparing.stage[:1].upper() + self.preparing.stage[1:]
+            return f"{stage}: {self.preparing.done} of {self.preparing.total}"
+        if self.phase == "preparing":
+            return "Starting…"
+        last = self.steps[-1]
+        left = f", about {about(last.eta)} left" if math.isfinite(last.eta) else ""
+        return f"Step {last.step} of {last.steps}{left}"
 
 
 def begin(folder: Path) -> Run:
@@ -89,7 +112,7 @@ def apply(run: Run, report: Report) -> Run:
             steps = run.steps
             while steps and steps[-1].step >= report.step:
                 steps = steps[:-1]
-            return replace(run, phase="running", steps=(*steps, report))
+            return replace(run, phase="running", preparing=None, steps=(*steps, report))
         case Validated():
             kept = tuple(old for old in run.validations if old.step < report.step)
             return replace(run, validations=(*kept, report))

@@ -33,7 +33,8 @@ class Session:
     """The state of one viewer.
 
     model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as
-    it is. device: where the model runs. project: the `infosam.Project` in use (opaque here).
+    it is. device: where the model runs. embed_seconds: what embedding an image took, 0 before the first.
+    project: the `infosam.Project` in use (opaque here); adapters_version: grows when its adapters change.
 
     shown: the image that prompts go to, if there is one; image_name: its name; image_id: its id in the
     project, None while it is not known there. objects: what is committed on it. n_labelled_images,
@@ -55,7 +56,9 @@ class Session:
     model_name: str = DEFAULT_MODEL
     adapter: Path | None = None
     device: str = ""
+    embed_seconds: float = 0.0
     project: Any = None
+    adapters_version: int = 0
 
     shown: ShownImage | None = None
     image_name: str = ""
@@ -83,6 +86,10 @@ class Session:
     def candidate(self) -> BoolArray | None:
         """(H, W): the candidate mask that is shown."""
         return None if self.candidates is None else self.candidates.masks[self.candidate_index]
+
+    def adapters_changed(self) -> None:
+        """The project's list of adapters has changed."""
+        self.adapters_version += 1
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Tell the user what happened."""

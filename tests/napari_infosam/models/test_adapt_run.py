@@ -28,21 +28,34 @@ def test_a_whole_run() -> None:
     run = begin(FOLDER)
     assert run.phase == "preparing"
     assert run.is_active
-    assert run.eta is None
-    run = apply(run, Preparing("embedding images", 1, 8))
+    assert (run.progress, run.fraction) == ("Starting…", None)
+    run = apply(run, Preparing("embedding images", 2, 8))
     run = apply(run, STARTED)
     assert run.phase == "preparing"
+    assert (run.progress, run.fraction) == ("Embedding images: 2 of 8", 0.25)
     run = apply(run, step(1))
     assert run.phase == "running"
-    assert run.eta == pytest.approx(19.9)
+    assert (run.progress, run.fraction) == ("Step 1 of 200, about 20 s left", 1 / 200)
     run = apply(apply(run, Validated(25, 0.7, 8, True)), step(2))
     run = apply(run, FINISHED)
     assert run.phase == "done"
     assert run.card == CARD
-    assert run.eta is None
+    assert (run.progress, run.fraction) == ("", None)
     assert [point.step for point in run.steps] == [1, 2]
     assert [point.iou for point in run.validations] == [0.7]
     assert end(run, Ending(0), resumable=True) is run
+
+
+def test_scoring_after_the_last_step_is_shown_instead_of_the_step() -> None:
+    run = after(step(200), Preparing("measuring", 0, 4))
+    assert run.phase == "running"
+    assert (run.progress, run.fraction) == ("Measuring: 0 of 4", 0.0)
+    assert after(Preparing("measuring", 0, 0)).fraction is None
+
+
+def test_an_unknown_time_left_is_not_shown() -> None:
+    unknown = Step(1, 200, {"loss": 1.0}, 2e-4, 0.1, float("nan"))
+    assert after(unknown).progress == "Step 1 of 200"
 
 
 def test_a_snapshot_stays_as_it_was() -> None:
@@ -80,6 +93,7 @@ def test_nothing_changes_a_run_that_has_ended() -> None:
 def test_cancelling_ends_with_the_best_so_far() -> None:
     run = cancelling(after(step(1)))
     assert run.cancelling
+    assert (run.progress, run.fraction) == ("Stopping, the best so far is kept…", None)
     run = apply(run, Finished("cancelled", "run/adapter", CARD, 1, 2.0))
     assert run.phase == "cancelled"
     assert run.card == CARD

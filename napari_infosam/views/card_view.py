@@ -1,0 +1,149 @@
+"""The before/after card: what the new model gained on held-out labels, and the decision."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from infosam.types import Card, Scores
+from napari_infosam.views.colours import BETTER, WORSE
+
+PROMPTS = {
+    "point": "1 click",
+    "points3": "3 clicks",
+    "points5": "5 clicks",
+    "box": "Box",
+    "road5": "5 random points",
+}
+NOISE = 0.005  # a smaller difference of mean IoU is shown as none
+TOO_FEW = (
+    "<b>Too few labels to measure.</b> Nothing could be held out, so there is no score. "
+    "Accept the new model to try it on another image: you can go back at any time."
+)
+
+
+class CardView(QWidget):
+    """Shows a `Card`, with buttons to accept the new model or to discard it."""
+
+    accept_requested = Signal()
+    discard_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._value: Card | None = None
+        self._title = _label("<b>The new model on images it was not trained on</b> (mean IoU)")
+        self._grid = QGridLayout()
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(2)
+        self._basis = _label()
+        self._verdict = _label()
+        self._note = _label()
+        accept = QPushButton("Accept")
+        accept.setToolTip("Go on annotating with the new model")
+        accept.clicked.connect(self.accept_requested)
+        discard = QPushButton("Discard")
+        discard.setToolTip(
+            "Keep the model in use. The new one stays in the list of adapters, marked as rolled back"
+        )
+        discard.clicked.connect(self.discard_requested)
+        buttons = QHBoxLayout()
+        buttons.addWidget(accept)
+        buttons.addWidget(discard)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self._title)
+        layout.addLayout(self._grid)
+        for label in (self._basis, self._verdict, self._note):
+            layout.addWidget(label)
+        layout.addLayout(buttons)
+        self.setValue(None)
+
+    def value(self) -> Card | None:
+        return self._value
+
+    def setValue(self, value: Card | None) -> None:
+        self._value = value
+        self.setVisible(value is not None)
+        if value is None:
+            return
+        measured = [name for name, scores in value.new.items() if scores.iou is not None]
+        self._fill(value, measured)
+        self._title.setVisible(bool(measured))
+        self._basis.setVisible(bool(measured))
+        if measured:
+            self._basis.setText(_basis(value.new[measured[0]]))
+        self._verdict.setText(_verdict(value, measured))
+        self._verdict.setVisible(bool(self._verdict.text()))
+        self._note.setText(value.note)
+        self._note.setVisible(bool(value.note))
+
+    def _fill(self, card: Card, measured: list[str]) -> None:
+        """One row per prompt, one column per model."""
+        while (item := self._grid.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        if not measured:
+            return
+        columns = {"Pre-trained": card.pretrained, "In use": card.current, "New": card.new}
+        shown = {title: scores for title, scores in columns.items() if scores is not None}
+        for column, title in enumerate(("Prompt", *shown, "Change")):
+            self._grid.addWidget(_cell(title, faint=True, left=column == 0), 0, column)
+        for row, name in enumerate(measured, start=1):
+            self._grid.addWidget(_cell(PROMPTS.get(name, name), left=True), row, 0)
+            for column, scores in enumerate(shown.values(), start=1):
+                self._grid.addWidget(_cell(_number(scores.get(name))), row, column)
+            self._grid.addWidget(_cell(_change(_gain(card, name))), row, len(shown) + 1)
+
+
+def _gain(card: Card, prompt: str) -> float | None:
+    """IoU of the new model less that of the one in use (the pre-trained one, if there is none in use)."""
+    before, after = (card.current or card.pretrained).get(prompt), card.new.get(prompt)
+    if before is None or after is None or before.iou is None or after.iou is None:
+        return None
+    return after.iou - before.iou
+
+
+def _verdict(card: Card, measured: list[str]) -> str:
+    if not measured:
+        return TOO_FEW
+    gains = [gain for name in measured if (gain := _gain(card, name)) is not None]
+    if gains and max(gains) < -NOISE:
+        warning = f"<b style='color: {WORSE}'>The new model is worse than the one in use.</b>"
+        return f"{warning} Discard it, label more and try again."
+    if gains and max(gains) <= NOISE:
+        return "The new model is no better than the one in use. More labels help most."
+    return ""
+
+
+def _basis(scores: Scores) -> str:
+    objects = "1 object" if scores.n_objects == 1 else f"{scores.n_objects} objects"
+    images = "1 held-out image" if scores.n_images == 1 else f"{scores.n_images} held-out images"
+    caution = " Few objects: take the difference with care." if scores.n_objects < 10 else ""
+    return f"Measured on {objects} in {images}.{caution}"
+
+
+def _number(scores: Scores | None) -> str:
+    return "–" if scores is None or scores.iou is None else f"{scores.iou:.3f}"
+
+
+def _change(gain: float | None) -> str:
+    if gain is None:
+        return "–"
+    if abs(gain) <= NOISE:
+        return f"{gain:+.3f}"
+    return f"<b style='color: {BETTER if gain > 0 else WORSE}'>{gain:+.3f}</b>"
+
+
+def _label(text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label
+
+
+def _cell(text: str, *, faint: bool = False, left: bool = False) -> QLabel:
+    cell = QLabel(f"<span style='color: gray'>{text}</span>" if faint else text)
+    side = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
+    cell.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+    return cell

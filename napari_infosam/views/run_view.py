@@ -1,0 +1,78 @@
+"""A run while it goes on, and why it has no result when it went wrong."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_infosam.models.adapt_run import Run
+from napari_infosam.views.colours import WARNING
+
+RESOLUTION = 1000
+
+
+class RunView(QWidget):
+    """Progress with a button to cancel; after a failure the reason, with a button to resume if possible."""
+
+    cancel_requested = Signal()
+    stop_requested = Signal()  # at once, without waiting for the best so far
+    resume_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._value = Run()
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(14)
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setToolTip("End training and keep the best model so far")
+        self._cancel.clicked.connect(self.cancel_requested)
+        self._stop = QPushButton("Stop now")
+        self._stop.setToolTip("End training at once; it can be resumed from its last checkpoint")
+        self._stop.clicked.connect(self.stop_requested)
+        self._resume = QPushButton("Resume")
+        self._resume.setToolTip("Go on from the last checkpoint")
+        self._resume.clicked.connect(self.resume_requested)
+        row = QHBoxLayout()
+        row.addWidget(self._bar, 1)
+        row.addWidget(self._cancel)
+        row.addWidget(self._stop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._text)
+        layout.addLayout(row)
+        layout.addWidget(self._resume)
+        self.setValue(self._value)
+
+    def value(self) -> Run:
+        return self._value
+
+    def setValue(self, value: Run) -> None:
+        self._value = value
+        self._text.setText(value.progress or _outcome(value))
+        self._text.setVisible(bool(self._text.text()))
+        self._bar.setVisible(value.is_active)
+        self._cancel.setVisible(value.is_active and not value.cancelling)
+        self._stop.setVisible(value.is_active and value.cancelling)
+        self._resume.setVisible(value.resumable and not value.is_active)
+        if value.fraction is None:
+            self._bar.setRange(0, 0)  # a bar that only shows that work goes on
+        else:
+            self._bar.setRange(0, RESOLUTION)
+            self._bar.setValue(round(RESOLUTION * value.fraction))
+        self.setVisible(value.is_active or bool(value.message))
+
+
+def _outcome(run: Run) -> str:
+    """Rich text: what happened and what to do."""
+    if not run.message:
+        return ""
+    kept = "" if run.phase == "cancelled" else " Your labels are safe."
+    resume = " Training can be resumed from its last checkpoint." if run.resumable else ""
+    message = run.message.replace("&", "&amp;").replace("<", "&lt;")
+    advice = f" {run.advice}" if run.advice else ""
+    mark = "" if run.phase == "cancelled" else f"<span style='color: {WARNING}'>●</span> "
+    return f"{mark}<b>{message}</b>{advice}{kept}{resume}"
