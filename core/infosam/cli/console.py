@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 stderr = Console(stderr=True)
-stdout = Console()
+_WIDE = 200
 
 
 def json_line(result: Mapping[str, Any]) -> str:
@@ -26,11 +27,12 @@ def print_json(result: Mapping[str, Any]) -> None:
     typer.echo(json_line(result))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout; only a terminal makes it narrower than its content."""
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    stdout.print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def score(value: float | None) -> str:

@@ -89,8 +89,8 @@ def _print(result: dict[str, Any]) -> None:
     rows += [
         (f"boundary F1, {tolerance} px", score(value)) for tolerance, value in result["boundary_f1"].items()
     ]
-    title = (
+    typer.echo(
         f"{result['n_objects']} objects in {result['n_images']} images, "
         f"prompt {result['prompt']}, protocol {result['protocol']}"
     )
-    print_table(("score", "mean"), rows, title)
+    print_table(("score", "mean"), rows)

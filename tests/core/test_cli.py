@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from infosam.cli.app import app, main
+from infosam.cli.stop import StopRequests
+from infosam.data.io import read_mask
+from infosam.models import registry
+from infosam.models.base import PromptableModel
+from infosam.reporting import from_json
+from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
+from infosam.types import Failed, Finished, Report, Started, Step, Validated
+
+Folder = Callable[..., Path]
+
+# The command line with a tiny model behind the name sam_pocket, so that a process trains in no time.
+DRIVER = """
+import torch
+from infosam.models import registry
+from infosam.models.base import freeze
+from infosam.models.pocket.build import PocketConfig, build_pocket
+
+def load(name, **_):
+    torch.manual_seed(0)
+    return freeze(build_pocket(PocketConfig(
+        image_size=64, patch_size=8, width=32, depth=2, heads=2, window=4, global_blocks=(1,),
+        out_chans=32, decoder_mlp=32,
+    )))
+
+registry.load = load
+{patch}
+from infosam.cli import main
+main()
+"""
+EXHAUST = """
+from infosam.distill.infosam import InfoSAMTask
+forward = InfoSAMTask.forward
+
+def exhausted(self, batch, count=[0]):
+    count[0] += 1
+    if count[0] > 27:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    return forward(self, batch)
+
+InfoSAMTask.forward = exhausted
+"""
+
+
+@pytest.fixture
+def tiny_pocket(tiny_model: PromptableModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny model is what `sam_pocket` loads."""
+    monkeypatch.setattr(registry, "load", lambda *_, **__: tiny_model)
+    monkeypatch.setattr("infosam.cli.adapt_command.polite_threads", lambda: 1)
+    monkeypatch.setattr("infosam.cli.stop.StopRequests.listen_to_signals", lambda _: None)
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def start(*arguments: str | Path, patch: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", DRIVER.format(patch=patch), *(str(argument) for argument in arguments)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def reports_of(process: subprocess.Popen[str]) -> Iterator[Report]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield from_json(line)
+
+
+def wait_for_step(process: subprocess.Popen[str], number: int) -> None:
+    for report in reports_of(process):
+        if isinstance(report, Step) and report.step >= number:
+            return
+    raise AssertionError(f"the run ended before step {number}: {process.communicate()[1]}")
+
+
+# ------------------------------------------------------------------------------------------ light commands
+
+
+def test_help_and_models_need_no_torch() -> None:
+    code = "import sys\nfrom infosam.cli.app import app\n"
+    code += "app(['{}'], standalone_mode=False)\nassert 'torch' not in sys.modules"
+    for command in ("--help", "models"):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_models_lists_all_in_both_forms() -> None:
+    lines = invoke("models").stdout
+    listed = json.loads(invoke("models", "--json").stdout)["models"]
+    assert [model["name"] for model in listed] == registry.names()
+    assert all(name in lines for name in registry.names())
+    assert {"family", "parameters", "bytes", "licence", "on_disk"} <= listed[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["fly"], "fly"),
+        (["adapt", "nowhere", "-o", "out"], "nowhere"),
+        (["adapt", ".", "-o", "out", "--model", "sam_vit_x"], "sam_vit_x"),
+        (["adapt", ".", "-o", "out", "--peft", "glue"], "glue"),
+        (["adapt", ".", "-o", "out", "--distill", "osmosis"], "osmosis"),
+        (["adapt", ".", "-o", "out", "--mode", "fast"], "fast"),
+        (["adapt", ".", "-o", "out", "--batch-size", "1"], "batch_size must be at least 2, not 1"),
+        (["adapt", ".", "-o", "out", "--lr", "-1"], "lr must be positive, not -1"),
+        (["adapt", ".", "-o", "out", "--objects", "some"], "some"),
+        (["evaluate", ".", "--prompt", "circle"], "circle"),
+        (["evaluate", ".", "--protocol", "strict"], "strict"),
+        (["segment", __file__, "-o", "mask.tif"], "--point or a --box"),
+        (["segment", __file__, "-o", "mask.tif", "--point", "3"], "'3' is not 2 numbers"),
+        (["segment", __file__, "-o", "mask.tif", "--point", "3,4,2"], "must be 1 (on the object) or 0"),
+        (["segment", __file__, "-o", "mask.tif", "--box", "1,2,3"], "'1,2,3' is not 4 numbers"),
+    ],
+)
+def test_bad_use_ends_with_2_and_names_it(arguments: list[str], named: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    message = " ".join(result.stderr.replace("│", " ").split())
+    assert named in message
+
+
+def test_a_failure_ends_with_1_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    monkeypatch.setattr("sys.argv", ["infosam", "evaluate", str(tmp_path), "--device", "cpu"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    written = capsys.readouterr()
+    assert written.out == ""
+    (line,) = written.err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert str(tmp_path) in line
+
+
+@pytest.fixture
+def stop() -> Iterator[StopRequests]:
+    """Requests that listen to signals for the length of a test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    requests = StopRequests()
+    requests.listen_to_signals()
+    yield requests
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_ctrl_c_cancels_and_a_second_one_interrupts(stop: StopRequests) -> None:
+    assert not stop.cancelled()
+    signal.raise_signal(signal.SIGINT)
+    assert stop.cancelled()
+    assert not stop.leaving()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_terminate_asks_to_leave(stop: StopRequests) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    assert stop.leaving()
+    assert not stop.cancelled()
+
+
+# ---------------------------------------------------------------------------------- the loop in one process
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_adapt_evaluate_segment(labelled_folder: Folder, tmp_path: Path) -> None:
+    data, out = labelled_folder(4), tmp_path / "adapter"
+    result = invoke("adapt", data, "-o", out, "--steps", "3", "--limit", "3", "--json")
+    assert result.exit_code == 0, result.stderr
+    finished = json.loads(result.stdout)
+    assert (finished["status"], finished["steps"], finished["adapter"]) == ("done", 3, str(out))
+    assert finished["card"]["new"]["box"]["n_objects"] == 2
+    assert "sam_pocket on cpu" in result.stderr
+    assert (out / "adapter.safetensors").is_file()
+
+    scored = invoke("evaluate", data, "--adapter", out, "--exclude", out, "--prompt", "point", "--json")
+    scores = json.loads(scored.stdout)
+    assert (scores["n_images"], scores["n_objects"], scores["prompt"]) == (1, 2, "point")
+    assert set(scores["boundary_f1"]) == {"0", "1", "2", "3"}
+    table = invoke("evaluate", data, "--limit", "1").stdout
+    assert "2 objects in 1 images, prompt box" in table
+    assert "weighted f" in table
+
+    image, mask = data / "images" / "00.png", tmp_path / "mask.tif"
+    segmented = invoke(
+        "segment", image, "--point", "10,12", "--point", "1,1,0", "--adapter", out, "-o", mask, "--json"
+    )
+    assert segmented.exit_code == 0, segmented.stderr
+    told = json.loads(segmented.stdout)
+    assert told["mask"] == str(mask)
+    written = read_mask(mask)
+    assert written.shape == (48, 64)
+    assert int((written > 0).sum()) == told["area"]
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_events_are_one_report_a_line(labelled_folder: Folder, tmp_path: Path) -> None:
+    arguments = ["--steps", "2", "--seed", "3", "--peft", "lora", "--distill", "none"]
+    result = invoke("adapt", labelled_folder(3), "-o", tmp_path / "a", "--events", "--json", *arguments)
+    *lines, last = result.stdout.splitlines()
+    reports = [from_json(line) for line in lines]
+    assert isinstance(reports[0], Started)
+    assert isinstance(reports[-1], Finished)
+    assert [report.step for report in reports if isinstance(report, Step)] == [1, 2]
+    assert [report.step for report in reports if isinstance(report, Validated)] == [0, 2]
+    assert json.loads(last)["adapter"] == reports[-1].adapter
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_people_get_a_table_and_an_honest_note(labelled_folder: Folder, tmp_path: Path) -> None:
+    result = invoke("adapt", labelled_folder(1), "-o", tmp_path / "a", "--steps", "1")
+    assert result.exit_code == 0
+    assert "pre-trained" in result.stdout
+    assert "Too few labelled images to measure" in result.stdout
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_one_object_fails_as_an_event_too(labelled_folder: Folder, tmp_path: Path) -> None:
+    result = invoke("adapt", labelled_folder(1, n_objects=1), "-o", tmp_path / "a", "--events")
+    assert result.exit_code == 1
+    report = from_json(result.stdout.strip())
+    assert isinstance(report, Failed)
+    assert "Label one more object" in report.reason
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_a_fault_of_the_program_is_told_and_not_hidden(
+    labelled_folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("infosam.distill.infosam.InfoSAMTask.forward", fail)
+    result = invoke("adapt", labelled_folder(2), "-o", tmp_path / "a", "--events")
+    assert isinstance(result.exception, ZeroDivisionError)
+    report = from_json(result.stdout.splitlines()[-1])
+    assert isinstance(report, Failed)
+    assert "ZeroDivisionError: by zero" in report.reason
+
+
+def test_pocket_itself_answers_from_the_command_line(single_thread: None, tmp_path: Path) -> None:
+    image = np.full((60, 90, 3), 30, np.uint8)
+    image[20:45, 30:60] = 220
+    iio.imwrite(tmp_path / "image.png", image)
+    result = invoke("segment", tmp_path / "image.png", "--box", "18,28,47,62", "-o", tmp_path / "mask.png")
+    assert result.exit_code == 0, result.stderr
+    mask = read_mask(tmp_path / "mask.png") > 0
+    assert mask[32, 45]
+    assert not mask[5, 5]
+
+
+# -------------------------------------------------------------------------------------- the loop in another
+
+
+def adapt_arguments(data: Path, out: Path, steps: int) -> list[str | Path]:
+    return [
+        "adapt",
+        data,
+        "-o",
+        out,
+        "--steps",
+        str(steps),
+        "--threads",
+        "1",
+        "--events",
+        "--val-fraction",
+        "0",
+    ]
+
+
+def test_a_killed_process_leaves_a_checkpoint_that_resumes(labelled_folder: Folder, tmp_path: Path) -> None:
+    arguments = adapt_arguments(labelled_folder(2), tmp_path / "a", 40)
+    killed = start(*arguments)
+    wait_for_step(killed, 28)
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "a" / "adapter.json").exists()
+
+    resumed = start(*arguments, "--resume")
+    reports = list(reports_of(resumed))
+    assert resumed.wait() == 0, resumed.communicate()[1]
+    steps = [report.step for report in reports if isinstance(report, Step)]
+    assert steps == list(range(26, 41))
+    assert isinstance(reports[-1], Finished)
+    assert (tmp_path / "a" / "adapter.json").is_file()
+    assert [file.name for file in (tmp_path / "a").iterdir() if "cache" in file.name] == []
+    resumed.communicate()
+
+
+def test_the_line_cancel_ends_with_the_best_so_far(labelled_folder: Folder, tmp_path: Path) -> None:
+    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 100_000), "--watch-stdin")
+    wait_for_step(process, 2)
+    assert process.stdin is not None
+    process.stdin.write("cancel\n")
+    process.stdin.flush()
+    last = list(reports_of(process))[-1]
+    assert isinstance(last, Finished)
+    assert last.status == "cancelled"
+    assert process.wait() == 0
+    process.communicate()
+    assert (tmp_path / "a" / "adapter.json").is_file()
+
+
+def test_a_process_whose_parent_is_gone_writes_a_checkpoint_and_goes(
+    labelled_folder: Folder, tmp_path: Path
+) -> None:
+    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 100_000), "--watch-stdin")
+    wait_for_step(process, 2)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+    steps = [report.step for report in reports_of(process) if isinstance(report, Step)]
+    assert process.wait(timeout=60) == 1
+    assert "--resume" in process.communicate()[1]
+    checkpoint = load_checkpoint(tmp_path / "a" / CHECKPOINT_NAME)
+    assert checkpoint.meta["progress"]["step"] == (steps[-1] if steps else 2)
+    assert not (tmp_path / "a" / "adapter.json").exists()
+
+
+def test_running_out_of_memory_is_told(labelled_folder: Folder, tmp_path: Path) -> None:
+    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 40), patch=EXHAUST)
+    last = list(reports_of(process))[-1]
+    assert isinstance(last, Failed)
+    assert last.reason == "cpu ran out of memory"
+    assert "smaller model" in last.advice
+    assert last.resumable
+    assert process.wait() == 1
+    assert process.communicate()[1].strip().splitlines()[-1].startswith("error: cpu ran out of memory")
