@@ -12,7 +12,9 @@ from pathlib import Path
 import torch
 
 from infosam.models.device import resolve_device
-from infosam.models.pocket.build import build_pocket
+from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.resize import resize_state
+from infosam.models.pocket.weights import export_pocket
 from infosam.models.sam.adaptor import SamModel
 from infosam.training.pretrain_config import PretrainConfig, Stage
 from infosam.training.pretrain_data import batches
@@ -21,11 +23,12 @@ from infosam.training.pretrain_state import PretrainState, enlarge, fresh_state,
 from infosam.training.pretrain_step import train_step
 from infosam.types import Step
 
-__all__ = ["CHECKPOINT", "PretrainConfig", "PretrainScores", "Stage", "averaged_model", "pretrain"]
+__all__ = ["CHECKPOINT", "WEIGHTS", "PretrainConfig", "PretrainScores", "Stage", "averaged_model", "pretrain"]
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "sam_pocket.safetensors"
 
 
 def pretrain(
@@ -34,8 +37,9 @@ def pretrain(
     """Train, yielding a Step per optimiser step and PretrainScores at intervals and at the end.
 
     The checkpoint in folder `out` is written at intervals, when `minutes` are over and when the generator is
-    closed; with `resume`, a run goes on from it with the same result as if it had not been cut. A finished
-    run only scores.
+    closed; with `resume`, a run goes on from it with the same result as if it had not been cut. The averaged
+    weights are exported beside it, as they ship, when `minutes` or the steps are over.
+    A finished run only scores.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -51,15 +55,16 @@ def pretrain(
                 )
             with ThreadPoolExecutor(config.shards) as pool:
                 yield from _run_stage(config, state, pool, stage, end, deadline, out / CHECKPOINT)
+        export_pocket(averaged_model(state, config.architecture), out / WEIGHTS)
         yield _score(state)
     finally:
         save_state(state, out / CHECKPOINT, asdict(config))
 
 
-def averaged_model(state: PretrainState) -> SamModel:
-    """The moving average of the weights as a model in eval mode."""
-    model = build_pocket(state.architecture).to(state.model.device)
-    model.load_state_dict(state.average)
+def averaged_model(state: PretrainState, architecture: PocketConfig) -> SamModel:
+    """The moving average of the weights as a model in eval mode, at the input size of `architecture`."""
+    model = build_pocket(architecture).to(state.model.device)
+    model.load_state_dict(resize_state(state.average, model.state_dict()))
     return model.eval().requires_grad_(False)
 
 
@@ -104,6 +109,6 @@ def _run_stage(
 
 
 def _score(state: PretrainState) -> PretrainScores:
-    scores = held_out_scores(averaged_model(state), state.step)
+    scores = held_out_scores(averaged_model(state, state.architecture), state.step)
     log.info("step %d: IoU by box %.3f, by click %.3f", state.step, scores.box, scores.point)
     return scores

@@ -31,7 +31,8 @@ def dense_targets(masks: BoolArray) -> FloatArray:
         sides = np.stack([rows - r[0], columns - c[0], r[-1] + 1 - rows, c[-1] + 1 - columns])
         reach[:, inside] = np.log1p(sides[:, inside])
     flags = np.stack([masks.any(axis=0), edge]).reshape(2, size // 2, 2, size // 2, 2).mean(axis=(2, 4))
-    return np.concatenate([flags, reach]).astype(np.float32)
+    targets: FloatArray = np.concatenate([flags, reach], dtype=np.float32)
+    return targets
 
 
 class DenseHead(nn.Module):

@@ -90,33 +90,24 @@ def enlarge(state: PretrainState, architecture: PocketConfig, weight_decay: floa
     parameters = _parameters(model, state.dense)
     optimizer = build_optimizer(parameters, weight_decay)
     moments = _moments(state.parameters(), state.optimizer)
-    kept = {
-        key: value for key, value in moments.items() if value.shape == parameters[key.split("/")[1]].shape
-    }
-    _restore_moments(parameters, optimizer, kept, state.step)
+    resized = [name for name, old in state.parameters().items() if old.shape != parameters[name].shape]
+    for name in resized:
+        moments.pop(name, None)
+    _restore_moments(parameters, optimizer, moments)
     average = resize_state(state.average, like)
     return PretrainState(model, state.dense, average, optimizer, state.step, architecture)
 
 
-def _moments(parameters: Mapping[str, nn.Parameter], optimizer: AdamW) -> dict[str, Tensor]:
-    return {
-        f"{key}/{name}": optimizer.state[parameter][key]
-        for name, parameter in parameters.items()
-        if parameter in optimizer.state
-        for key in ("exp_avg", "exp_avg_sq")
-    }
+def _moments(parameters: Mapping[str, nn.Parameter], optimizer: AdamW) -> dict[str, dict[str, Tensor]]:
+    """The optimiser's state (step, exp_avg, exp_avg_sq) by the parameter's name."""
+    return {name: optimizer.state[p] for name, p in parameters.items() if p in optimizer.state}
 
 
 def _restore_moments(
-    parameters: Mapping[str, nn.Parameter], optimizer: AdamW, moments: Mapping[str, Tensor], step: int
+    parameters: Mapping[str, nn.Parameter], optimizer: AdamW, moments: Mapping[str, Mapping[str, Tensor]]
 ) -> None:
-    for name, parameter in parameters.items():
-        if f"exp_avg/{name}" in moments:
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": moments[f"exp_avg/{name}"].clone(),
-                "exp_avg_sq": moments[f"exp_avg_sq/{name}"].clone(),
-            }
+    for name, state in moments.items():
+        optimizer.state[parameters[name]] = {key: tensor.clone() for key, tensor in state.items()}
 
 
 def save_state(state: PretrainState, path: Path, settings: Mapping[str, Any]) -> None:
@@ -124,7 +115,8 @@ def save_state(state: PretrainState, path: Path, settings: Mapping[str, Any]) ->
     tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors |= {f"average/{name}": tensor for name, tensor in state.average.items()}
     tensors |= {f"dense/{name}": tensor for name, tensor in state.dense.state_dict().items()}
-    tensors |= _moments(state.parameters(), state.optimizer)
+    for name, moments in _moments(state.parameters(), state.optimizer).items():
+        tensors |= {f"optimizer/{name}/{key}": tensor for key, tensor in moments.items()}
     note = {"step": state.step, "size": state.size, "settings": settings}
     part = path.with_suffix(".part")
     save_file({k: v.detach().contiguous() for k, v in tensors.items()}, part, {"pretrain": json.dumps(note)})
@@ -151,7 +143,11 @@ def load_state(
     model.train().requires_grad_(True)
     parameters = _parameters(model, dense)
     optimizer = build_optimizer(parameters, weight_decay)
-    _restore_moments(parameters, optimizer, tensors, note["step"])
+    moments: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in _under("optimizer/", tensors).items():
+        name, entry = key.rsplit("/", 1)
+        moments.setdefault(name, {})[entry] = tensor
+    _restore_moments(parameters, optimizer, moments)
     return PretrainState(model, dense, _under("average/", tensors), optimizer, note["step"], architecture)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from infosam.models.pocket.build import PocketConfig
+from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.training import pretrain as module
-from infosam.training.pretrain import CHECKPOINT, PretrainConfig, PretrainScores, Stage, pretrain
+from infosam.training.pretrain import CHECKPOINT, WEIGHTS, PretrainConfig, PretrainScores, Stage, pretrain
 from infosam.training.pretrain_state import load_state
 from infosam.types import BadInputError, Step
 
@@ -80,6 +81,16 @@ def test_a_finished_run_only_scores_and_time_that_is_over_stops_it(tmp_path: Pat
     assert [type(report) for report in run(CONFIG, tmp_path)] == [PretrainScores]
 
 
+def test_the_weights_are_exported_at_the_architectures_size_whatever_stage_was_reached(
+    tmp_path: Path,
+) -> None:
+    list(pretrain(CONFIG, out=tmp_path, minutes=0))
+    state = load_file(tmp_path / WEIGHTS)
+    assert {tensor.dtype for tensor in state.values()} == {torch.float16}
+    build_pocket(TINY).network.load_state_dict(state)
+    assert state["image_encoder.pos_embed"].shape[1] == 64 // 8
+
+
 def test_without_resume_it_starts_again(tmp_path: Path) -> None:
     run(CONFIG, tmp_path, stop_after=2)
     reports = pretrain(CONFIG, out=tmp_path, resume=False)
@@ -109,7 +120,7 @@ def test_the_loss_falls_on_scenes_seen_again_and_again(
 
     real = pretrain_data.make_batch
     monkeypatch.setattr(pretrain_data, "make_batch", lambda seed, step, *rest: real(seed, 0, *rest))
-    config = replace(CONFIG, stages=(Stage(64, 2, 60),), prompts=4, lr=3e-3, rounds=1)
+    config = replace(CONFIG, stages=(Stage(64, 1, 40),), prompts=4, lr=3e-3, rounds=1)
     losses = [report.losses["loss"] for report in run(config, tmp_path) if isinstance(report, Step)]
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
 

@@ -27,7 +27,9 @@ def log_uniform(rng: Generator, low: float, high: float) -> float:
 
 def object_size(rng: Generator, size: int) -> float:
     """A typical diameter of a scene's objects in pixels: often small, sometimes most of the image."""
-    return log_uniform(rng, 8, 48) if rng.random() < 0.7 else log_uniform(rng, 30, 0.9 * size)
+    if rng.random() < 0.7:
+        return log_uniform(rng, 8, 48)
+    return log_uniform(rng, min(30, size / 2), 0.9 * size)
 
 
 def _outline(rng: Generator, kind: str, centre: FloatArray, diameter: float) -> Outline:
