@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_infosam.controllers.adapt import AdaptController
 from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.engine import Engine
@@ -17,9 +18,11 @@ from napari_infosam.controllers.panel import PanelController, connect_tools
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.controllers.segment import SegmentController
 from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.adapt_state import AdaptState
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
 from napari_infosam.overlays import warm_up
+from napari_infosam.views.adapt_view import AdaptView
 from napari_infosam.views.canvas_input import CanvasInput
 from napari_infosam.views.model_view import ModelView
 from napari_infosam.views.objects_view import ObjectsView
@@ -56,6 +59,14 @@ class Annotator:
         connect_tools(
             self.prompt_view, self.objects_view, self._canvas, prompts, self._annotate, self._layers
         )
+        self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
+        self._adapt = AdaptController(
+            self.session, self.adapt_state, self.adapt_view, before_start=self._editor.record_strokes
+        )
+        self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
+        self._adapt = AdaptController(
+            self.session, self.adapt_state, self.adapt_view, self._editor.record_strokes
+        )
         self._closed = False
 
     def start(self) -> None:
@@ -72,6 +83,8 @@ class Annotator:
             return
         self._closed = True
         self.session.prompting = False
+        self._adapt.close()
+        self._adapt.close()
         self._images.close()
         self._annotate.close()
         self._panel.close()
@@ -88,7 +101,9 @@ class AnnotateWidget(QScrollArea):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self.annotator = annotator = Annotator(napari_viewer)
+        # napari hands plugins a proxy whose layers are proxies too, new ones at each look: nothing that is
+        # seen through it is ever the same object twice.
+        self.annotator = annotator = Annotator(getattr(napari_viewer, "__wrapped__", napari_viewer))
         self.session = annotator.session
         content = QWidget()
         layout = QVBoxLayout(content)
@@ -98,6 +113,8 @@ class AnnotateWidget(QScrollArea):
             Section("Model and project", annotator.model_view),
             Section("Annotate", annotator.prompt_view),
             Section("Objects", annotator.objects_view),
+            Section("Adapt", annotator.adapt_view),
+            Section("Adapt", annotator.adapt_view),
         ):
             layout.addWidget(section)
         layout.addStretch(1)

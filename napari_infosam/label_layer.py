@@ -90,6 +90,12 @@ class LabelLayer:
             self.layer.data[shown.index] = labels
             self.layer.refresh()
 
+    def clear(self) -> None:
+        """Show no labels on any slice."""
+        with self._own_edit():
+            self.layer.data[...] = 0
+            self.layer.refresh()
+
     @contextmanager
     def _own_edit(self) -> Iterator[None]:
         self._writing = True

@@ -91,7 +91,8 @@ class ViewerLayers:
         r0, c0, r1, c1 = box
         (middle,) = to_layer(shown, [((r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2)])
         world = self._layer_of(shown).data_to_world(middle)
-        self._viewer.camera.center = tuple(world[axis] for axis in shown.axes)
+        scene = getattr(self._viewer, "scene", self._viewer)  # cameras belong to scenes since napari 0.9
+        scene.camera.center = tuple(world[axis] for axis in shown.axes)
 
     def show(self, shown: ShownImage) -> bool:
         """Bring an image back to the canvas; False if its layer is gone."""
@@ -138,6 +139,11 @@ class ViewerLayers:
                     self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found.layer)
             self._labels[id(image)] = found
         return self._labels[id(image)]
+
+    def clear_labels(self) -> None:
+        """Empty all labels layers of ours: they showed another project."""
+        for labels in self._labels.values():
+            labels.clear()
 
     def overlays(self, shown: ShownImage) -> Overlays:
         """The overlays over the shown image, visible; made and added if there are none that can lie there."""

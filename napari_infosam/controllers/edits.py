@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class LabelEditor:
     def __init__(self, session: Session, layers: ViewerLayers) -> None:
         self._session = session
         self._layers = layers
+        self._project: Project = session.project
         self._shown: ShownImage | None = None
         self._image_id = 0
         self._labels: Labels = np.zeros((0, 0), np.int32)  # the labels as the project has them
@@ -56,7 +57,10 @@ class LabelEditor:
     # ------------------------------------------------------------------------------------------- the image
 
     def open_project(self, project: Project) -> None:
-        """Count what a project holds."""
+        """Edits go to this project from now on; no image is entered yet."""
+        self.leave()
+        self._layers.clear_labels()
+        self._project = project
         self._counts = {}
         for record in project.objects():
             self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
@@ -68,19 +72,16 @@ class LabelEditor:
         image_id: int,
         records: Sequence[ObjectRecord],
         labels: Labels,
-        *,
-        keep_painted: bool = True,
     ) -> None:
-        """Edits now go to this image, whose stored objects and (H, W) labels are given.
+        """Edits now go to this image, whose stored objects, removed ones too, and (H, W) labels are given.
 
-        keep_painted: what is on the canvas already, and differs, was painted by the user: record it.
+        An empty canvas shows them. What is on the canvas already, and differs, was painted by the user.
         """
         self._shown, self._image_id, self._labels = shown, image_id, labels
         self._records = {record.label: record for record in records if not record.removed}
         self._next_label = 1 + max((record.label for record in records), default=0)
-        field = self.field(create=bool(self._records))
-        if field is not None and not keep_painted:
-            field.load(shown, labels)
+        self._field = None
+        self.field(create=bool(self._records))
         self._publish()
         self.record_strokes()
 
@@ -101,7 +102,7 @@ class LabelEditor:
             return None
         if field is not None and field is not self._field:
             self._field = field
-            field.painted.connect(self.touched.emit)
+            field.painted.connect(self._on_painted, unique=True)
             if not field.read(self._shown).any():
                 field.load(self._shown, self._labels)
         return field
@@ -163,10 +164,8 @@ class LabelEditor:
 
     # --------------------------------------------------------------------------------------------- private
 
-    @property
-    def _project(self) -> Project:
-        project: Project = self._session.project
-        return project
+    def _on_painted(self) -> None:
+        self.touched.emit()
 
     def _record(self, object_id: int) -> ObjectRecord:
         for record in self._records.values():
@@ -188,15 +187,21 @@ class LabelEditor:
         r0, c0, r1, c1 = diff.box
         before: dict[int, ObjectRecord | None] = {}
         after: dict[int, ObjectRecord | None] = {}
-        with self._in_step():
+        try:
             for label in diff.labels:
                 mask = self._labels == label
                 mask[r0:r1, c0:c1] = diff.after == label
                 old = self._records.get(label)
+                if old is not None:
+                    before[old.id] = old
                 new = self._write(old, label, mask, prompt if label == made else None)
                 changed = new or old
                 if changed is not None:
                     before[changed.id], after[changed.id] = old, new
+        except InfoSAMError:
+            with suppress(InfoSAMError):
+                self._restore(before)
+            raise
         self._note(after)
         self._show(diff.box, diff.after)
         return Edit(self._shown, diff, before, after)
@@ -213,30 +218,18 @@ class LabelEditor:
         return None
 
     def _restore(self, records: dict[int, ObjectRecord | None]) -> None:
-        """Bring objects of the project back to what they were."""
-        now = {record.id: record for record in self._records.values()}
-        with self._in_step():
-            for object_id, record in records.items():
-                if record is None:
+        """Bring objects of the project back to what they were; it may be tried again where it failed."""
+        now = {record.id: record for record in self._project.objects(self._image_id)}
+        for object_id, record in records.items():
+            if record is None:
+                if object_id in now:
                     self._project.remove_object(object_id)
-                elif object_id not in now:
-                    self._project.restore_object(object_id)
-                elif now[object_id].rle != record.rle:
-                    mask = _decode(record)
-                    self._project.update_object(object_id, mask, source=record.source, prompt=record.prompt)
+                continue
+            present = now.get(object_id) or self._project.restore_object(object_id)
+            if present.rle != record.rle:
+                mask = _decode(record)
+                self._project.update_object(object_id, mask, source=record.source, prompt=record.prompt)
         self._note(records)
-
-    @contextmanager
-    def _in_step(self) -> Iterator[None]:
-        """Where the project fails half-way, go on from what it holds, so that the next change can succeed."""
-        try:
-            yield
-        except InfoSAMError:
-            with suppress(InfoSAMError):
-                records = self._project.objects(self._image_id)
-                self._records = {record.label: record for record in records}
-                self._publish()
-            raise
 
     def _note(self, records: dict[int, ObjectRecord | None]) -> None:
         for object_id, record in records.items():

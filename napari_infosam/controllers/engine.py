@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,16 @@ class Engine:
         self._image = None
         return str(model.device)
 
-    def embed(self, key: Hashable, pixels: NDArray[Any]) -> None:
-        """Look at an image, (H, W) or (H, W, 3 | 4); `key` tells it from others."""
+    def embed(self, key: Hashable, pixels: NDArray[Any]) -> float:
+        """Look at an image, (H, W) or (H, W, 3 | 4); `key` tells it from others.
+
+        Returns the seconds that it took.
+        """
         predictor, self._image = self._loaded(), None
+        began = time.perf_counter()
         predictor.set_image(pixels)
         self._image = key
+        return time.perf_counter() - began
 
     def answer(self, key: Hashable, prompt: Prompt) -> Segmentation:
         """Different candidate masks for a prompt on the image `key`, the one to show first in front.

@@ -71,7 +71,7 @@ class ImageController:
         session.say("")
         session.image_name = shown.name
         session.shown = shown
-        self._identify(keep_painted=True)
+        self._identify()
 
     # ---------------------------------------------------------------------------------------------- private
 
@@ -97,13 +97,13 @@ class ImageController:
         self._session.image_id = None
         if project is not None:
             self._editor.open_project(project)
-            self._identify(keep_painted=False)
+            self._identify()
 
     def _on_annotating(self) -> None:
         if self._session.image_id is None:
-            self._identify(keep_painted=True)
+            self._identify()
 
-    def _identify(self, *, keep_painted: bool) -> None:
+    def _identify(self) -> None:
         """Ask the project for the image; one that is being annotated becomes part of it."""
         session = self._session
         shown, project = session.shown, session.project
@@ -113,15 +113,15 @@ class ImageController:
         epoch, add = self._epoch, session.prompting or session.tool is not None
         self._worker.submit(
             lambda: identify(project, shown, add=add),
-            lambda known: self._on_identified(shown, known, keep_painted),
+            lambda known: self._on_identified(shown, known),
             lambda error: tell(session, error),
             wanted=lambda: epoch == self._epoch,
         )
 
-    def _on_identified(self, shown: ShownImage, known: KnownImage | None, keep_painted: bool) -> None:
+    def _on_identified(self, shown: ShownImage, known: KnownImage | None) -> None:
         if known is None:
             return
-        self._editor.enter(shown, known.record.id, known.objects, known.labels, keep_painted=keep_painted)
+        self._editor.enter(shown, known.record.id, known.objects, known.labels)
         self._session.image_id = known.record.id
         if self._session.prompting:
             self._editor.field(create=True)  # now rather than at the first commit, which should be quick

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from infosam.data.store.records import AdapterRecord
 
 MODEL_SETTING = "model"
+_REMARKS = {"new": "  (not accepted yet)", "accepted": "", "rolled_back": "  (rolled back)"}
 
 
 class LibraryController:
@@ -26,7 +27,7 @@ class LibraryController:
         view.model_requested.connect(self.use_model)
         view.adapter_requested.connect(self.use_adapter)
         view.project_requested.connect(self.open_project)
-        for name in ("model_name", "adapter", "device", "project"):
+        for name in ("model_name", "adapter", "device", "project", "adapters_version"):
             session.events[name].connect(self.show)
         self.show()
 
@@ -94,7 +95,7 @@ class LibraryController:
             tell(self._session, error)
 
     def _adapters(self) -> list[AdapterRecord]:
-        """Adapters of the present model that were accepted once, newest first."""
+        """Adapters of the present model, newest first."""
         session = self._session
         if session.project is None:
             return []
@@ -103,16 +104,12 @@ class LibraryController:
         except InfoSAMError as error:
             tell(session, error)
             return []
-        return [
-            record
-            for record in reversed(records)
-            if record.base_model == session.model_name and record.status != "new"
-        ]
+        return [record for record in reversed(records) if record.base_model == session.model_name]
 
 
 def _item(record: AdapterRecord) -> AdapterItem:
     day, time = record.created[:10], record.created[11:16]
-    name = f"{record.folder.name}" + ("  (rolled back)" if record.status == "rolled_back" else "")
+    name = record.folder.name + _REMARKS[record.status]
     return AdapterItem(record.folder, name, f"Trained on {day} at {time} UTC, kept in {record.folder}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from infosam.types import Prompt, Segmentation
 from napari_infosam.controllers.engine import Engine
@@ -35,7 +35,6 @@ class SegmentController:
         self._engine = engine
         self._embedded = False  # the shown image is embedded, or about to be, by the model asked for last
         self._ticket = 0
-        self._epoch = 0  # counts changes of model, adapter and image
         self._running = 0
         self._loaded: tuple[str, Path | None] | None = None
         session.events.model_name.connect(self.load)
@@ -46,28 +45,30 @@ class SegmentController:
 
     def load(self) -> None:
         """Load the session's model with its adapter; the first time, this imports torch."""
-        session = self._session
-        wanted = (session.model_name, session.adapter)
-        if wanted == self._loaded and self._running == 0:
-            return
-        self._epoch += 1
+        session, wanted = self._session, self._wanted
         self._embedded = False
-        session.device = ""
-        name = f"{wanted[0]} with {wanted[1].name}" if wanted[1] else wanted[0]
-        self._run(
-            f"Loading {name}…",
-            lambda: self._engine.load(*wanted),
-            lambda device: self._on_loaded(wanted, device),
-            self._on_load_failed,
-        )
+        if wanted != self._loaded or self._running:
+            session.device = ""
+            self._run(
+                f"Loading {_name(*wanted)}…",
+                lambda: self._engine.load(*wanted),
+                lambda device: self._on_loaded(wanted, device),
+                self._on_load_failed,
+                lambda: wanted == self._wanted,
+            )
         self._embed()
 
     # ---------------------------------------------------------------------------------------------- private
 
+    @property
+    def _wanted(self) -> tuple[str, Path | None]:
+        """The model and the adapter that are asked for."""
+        return self._session.model_name, self._session.adapter
+
     def _on_loaded(self, wanted: tuple[str, Path | None], device: str) -> None:
         self._loaded = wanted
         self._session.device = device
-        self._session.say(f"{wanted[0]} is loaded{' with ' + wanted[1].name if wanted[1] else ''}.")
+        self._session.say(f"{_name(*wanted)} is loaded.")
 
     def _on_load_failed(self, error: Exception) -> None:
         session = self._session
@@ -76,7 +77,6 @@ class SegmentController:
         tell(session, error)
 
     def _on_image(self) -> None:
-        self._epoch += 1
         self._embedded = False
         self._embed()
 
@@ -85,13 +85,20 @@ class SegmentController:
         if image is None or self._embedded or not self._session.prompting:
             return
         self._embedded = True
+        model = self._wanted
         self._run(
             f"Preparing {image.name} for prompts…",
             lambda: self._engine.embed(image.key, image.read()),
-            lambda _: self._session.say(f"{image.name} is ready for prompts."),
+            lambda seconds: self._on_embedded(image.name, seconds),
             self._on_embed_failed,
+            lambda: self._session.shown is image and model == self._wanted,
         )
         self._ask(self._session.prompts)
+
+    def _on_embedded(self, name: str, seconds: float) -> None:
+        # One that comes from the cache takes no time and tells nothing.
+        self._session.embed_seconds = max(seconds, self._session.embed_seconds)
+        self._session.say(f"{name} is ready for prompts.")
 
     def _on_embed_failed(self, error: Exception) -> None:
         self._embedded = False
@@ -123,19 +130,28 @@ class SegmentController:
         work: Callable[[], T],
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
+        wanted: Callable[[], bool],
     ) -> None:
-        """Work that takes longer than a moment: the session is busy until it ends, wanted or not."""
-        epoch = self._epoch
+        """Work that takes longer than a moment: the session is busy until it ends, or is passed over."""
 
-        def finish(call: Callable[[], None]) -> None:
+        def finish(result: Callable[[], None]) -> None:
             self._running -= 1
             self._session.busy = self._running > 0
-            if epoch == self._epoch:
-                call()
+            if wanted():
+                result()
+
+        def work_if_wanted() -> T | None:
+            return work() if wanted() else None
 
         self._running += 1
         self._session.busy = True
         self._session.say(what)
         self._worker.submit(
-            work, lambda result: finish(lambda: done(result)), lambda error: finish(lambda: failed(error))
+            work_if_wanted,
+            lambda result: finish(lambda: done(cast(T, result))),
+            lambda error: finish(lambda: failed(error)),
         )
+
+
+def _name(model: str, adapter: Path | None) -> str:
+    return model if adapter is None else f"{model} with {adapter.name}"

@@ -1,0 +1,204 @@
+"""A person at work: clicks, drags, keys and brush strokes in a real window with the real model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from infosam import Project
+from tests.integration.conftest import Window
+
+Key, Modifier = Qt.Key, Qt.KeyboardModifier
+COIN, OTHER = (97, 175), (93, 318)  # the middles of two coins
+COIN_BOX = (70, 148), (121, 204)
+
+
+def candidate(window: Window) -> np.ndarray:
+    mask = window.session.candidate
+    assert mask is not None
+    return mask.copy()
+
+
+def drawn(window: Window) -> np.ndarray:
+    return np.asarray(window.viewer.layers["infosam candidate"].data).astype(bool)
+
+
+def commit_coin(window: Window) -> np.ndarray:
+    window.drag(*COIN_BOX)
+    window.answered()
+    mask = candidate(window)
+    window.key(Key.Key_Return)
+    return mask
+
+
+def test_click_cycle_commit_and_undo(coins: Window) -> None:
+    coins.prompt_on()
+    session = coins.session
+    coins.click(*COIN)
+    coins.answered()
+    assert np.allclose(session.prompts.points, [COIN], atol=1)
+    assert session.prompts.labels == (1,)
+    assert (drawn(coins) == candidate(coins)).all()
+    assert candidate(coins)[COIN]
+
+    masks = [candidate(coins)]
+    for _ in range(len(session.candidates or ()) - 1):
+        coins.key(Key.Key_Tab)
+        masks.append(candidate(coins))
+        assert (drawn(coins) == masks[-1]).all()
+        assert (masks[-1] != masks[-2]).any()
+    assert len(masks) > 1
+    coins.key(Key.Key_Backtab, Modifier.ShiftModifier)
+    assert (drawn(coins) == masks[-2]).all()
+
+    coins.key(Key.Key_Return)
+    assert (coins.labels == masks[-2]).all()
+    assert not drawn(coins).any()
+    assert len(session.objects) == 1
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    assert not coins.labels.any()
+    assert session.objects == ()
+    coins.key(Key.Key_Z, Modifier.ControlModifier | Modifier.ShiftModifier)
+    assert (coins.labels == masks[-2]).all()
+
+
+def test_signs_escape_and_a_box(coins: Window) -> None:
+    coins.prompt_on()
+    session = coins.session
+    coins.click(*COIN)
+    coins.click(60, 140, Modifier.ControlModifier)
+    assert session.prompts.labels == (1, 0)
+    coins.key(Key.Key_T)
+    coins.click(130, 240)
+    assert session.prompts.labels == (1, 0, 0)
+    coins.key(Key.Key_T)
+    coins.key(Key.Key_Escape)
+    assert session.prompts.is_empty
+    centre = coins.viewer.scene.camera.center
+    coins.drag(*COIN_BOX)
+    coins.answered()
+    assert session.prompts.box == pytest.approx((70.5, 148.5, 121.5, 204.5), abs=1)
+    assert coins.viewer.scene.camera.center == centre  # the drag was ours
+    # A coin fills most of its box, and the model sees it.
+    (r0, c0), (r1, c1) = COIN_BOX
+    assert candidate(coins)[r0:r1, c0:c1].mean() > 0.5
+    coins.key(Key.Key_C)
+    assert coins.labels[COIN] == 1
+
+
+def test_a_real_brush_stroke_is_kept_as_a_correction(coins: Window, data_folder: Path) -> None:
+    coins.prompt_on()
+    mask = commit_coin(coins)
+    coins.press("Brush")
+    layer = coins.viewer.layers["coins labels"]
+    assert coins.viewer.layers.selection.active is layer
+    layer.selected_label, layer.brush_size = 1, 9
+    coins.drag((97, 190), (97, 230))
+    painted = coins.labels.copy()
+    assert (painted == 1).sum() > mask.sum()
+    coins.wait(lambda: coins.session.objects[0].source == "edited", "the correction")
+
+    layer.selected_label = 7
+    coins.drag((200, 60), (200, 90))
+    coins.wait(lambda: len(coins.session.objects) == 2, "the new object")
+    with Project.open(data_folder / "autosave") as project:
+        first, second = project.objects()
+        assert (project.mask(first.id) == painted.astype(bool)).all()
+        assert (first.source, first.corrections, second.label, second.source) == ("edited", 1, 7, "brush")
+        assert first.prompt is not None
+        assert first.prompt.box is not None
+        assert (project.label_image(first.image_id) == coins.labels).all()
+
+    coins.press("Prompt")
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    assert (coins.labels == mask).all()
+
+
+def test_double_click_refines_and_delete_removes(coins: Window) -> None:
+    coins.prompt_on()
+    mask = commit_coin(coins)
+    (item,) = coins.session.objects
+    zoom = coins.viewer.scene.camera.zoom
+    coins.double_click(*COIN)
+    coins.answered()
+    assert coins.session.refining == item.id
+    assert coins.viewer.scene.camera.zoom == zoom  # napari would have zoomed
+    assert (coins.session.prompts.mask == mask).all()
+    coins.click(*COIN)
+    coins.wait(lambda: coins.session.prompts.points != (), "the click")
+    coins.answered()
+    refined = candidate(coins)
+    coins.key(Key.Key_Enter, Modifier.KeypadModifier)
+    assert (coins.labels == refined).all()
+    assert [made.id for made in coins.session.objects] == [item.id]
+    coins.move(*COIN)
+    coins.key(Key.Key_Delete)
+    assert not coins.labels.any()
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    assert (coins.labels == refined).all()
+
+
+def test_outside_prompting_mouse_and_keys_are_naparis(coins: Window) -> None:
+    coins.wait(lambda: coins.session.shown is not None, "the image")
+    centre = coins.viewer.scene.camera.center
+    coins.drag(*COIN_BOX)
+    assert coins.viewer.scene.camera.center != centre
+    assert coins.session.prompts.is_empty
+    coins.prompt_on()
+    coins.press("Brush")
+    coins.key(Key.Key_T)
+    assert coins.session.positive
+    layer = coins.viewer.layers["coins labels"]
+    coins.drag((50, 50), (50, 60))
+    assert layer.data.any()
+    coins.key(Key.Key_Z, Modifier.ControlModifier)  # napari's own undo
+    assert not layer.data.any()
+    coins.wait(lambda: coins.session.objects == (), "the object to go")
+
+
+def test_space_held_moves_the_image(coins: Window) -> None:
+    from qtpy.QtTest import QTest
+
+    coins.prompt_on()
+    centre = coins.viewer.scene.camera.center
+    QTest.keyPress(coins.canvas, Key.Key_Space)
+    coins.drag(*COIN_BOX)
+    QTest.keyRelease(coins.canvas, Key.Key_Space)
+    assert coins.viewer.scene.camera.center != centre
+    assert coins.session.prompts.is_empty
+    coins.click(*COIN)
+    assert len(coins.session.prompts.points) == 1
+
+
+def test_the_layer_list_stays_tidy_and_the_active_layer_the_same(coins: Window) -> None:
+    coins.prompt_on()
+    commit_coin(coins)
+    assert [layer.name for layer in coins.viewer.layers] == [
+        "coins",
+        "coins labels",
+        "infosam candidate",
+        "infosam box",
+        "infosam points",
+    ]
+    assert coins.viewer.layers.selection.active is coins.viewer.layers["coins"]
+    coins.press("Prompt")
+    hidden = [layer.name for layer in coins.viewer.layers if not layer.visible]
+    assert hidden == ["infosam candidate", "infosam box", "infosam points"]
+
+
+def test_yesterdays_labels_are_there_again(coins: Window, data_folder: Path) -> None:
+    from tests.integration.conftest import open_window
+
+    coins.prompt_on()
+    mask = commit_coin(coins)
+    image = coins.viewer.layers["coins"].data.copy()
+    coins.viewer.close()
+    again = open_window(image, name="another name")
+    try:
+        again.wait(lambda: again.session.objects != (), "the labels")
+        assert (again.labels == mask).all()
+        assert again.session.objects[0].source == "prompt"
+    finally:
+        again.viewer.close()

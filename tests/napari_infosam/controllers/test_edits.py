@@ -1,0 +1,228 @@
+"""What the editor does to the project and to the canvas is the same, forwards and backwards."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from infosam import Project
+from infosam.types import BadInputError, InfoSAMError, Prompt
+from napari_infosam.controllers.edits import Edit, LabelEditor
+from napari_infosam.models.session import Session
+from tests.napari_infosam.conftest import disc
+
+Check = Callable[[np.ndarray], None]
+CLICK = Prompt(points=((10.0, 10.0),), labels=(1,))
+
+
+def canvas(viewer: ViewerModel) -> np.ndarray:
+    return np.asarray(viewer.layers["cells labels"].data)
+
+
+def stored(project: Project, session: Session) -> np.ndarray:
+    assert session.image_id is not None
+    return project.label_image(session.image_id)
+
+
+@pytest.fixture
+def check(viewer: ViewerModel, project: Project, session: Session) -> Check:
+    """Compares the canvas, the project and the list of objects with what they should be."""
+
+    def compare(expected: np.ndarray) -> None:
+        assert (canvas(viewer) == expected).all()
+        assert (stored(project, session) == expected).all()
+        areas = {item.label: item.area for item in session.objects}
+        assert areas == {label: (expected == label).sum() for label in np.unique(expected) if label}
+        assert session.n_labelled_objects == len(areas)
+        assert session.n_labelled_images == bool(areas)
+
+    return compare
+
+
+def test_a_commit_is_kept_with_its_prompt(
+    editor: LabelEditor, project: Project, session: Session, check: Check
+) -> None:  # type: ignore[no-untyped-def]
+    prompt = Prompt(points=((10.0, 10.0), (20.0, 20.0)), labels=(1, 0), box=(1.0, 2.0, 30.0, 40.0))
+    assert editor.add(disc(10, 10), prompt) is not None
+    check(disc(10, 10).astype(int))
+    (record,) = project.objects(session.image_id)
+    assert record.source == "prompt"
+    assert record.prompt is not None
+    assert (record.prompt.points, record.prompt.labels, record.prompt.box) == (
+        prompt.points,
+        prompt.labels,
+        prompt.box,
+    )
+
+
+def test_a_commit_leaves_other_objects_alone_unless_asked(
+    editor: LabelEditor, session: Session, check: Check
+) -> None:  # type: ignore[no-untyped-def]
+    editor.add(disc(10, 10), CLICK)
+    editor.add(disc(10, 14), CLICK)
+    expected = disc(10, 10).astype(int)
+    expected[disc(10, 14) & (expected == 0)] = 2
+    check(expected)
+    session.overwrite = True
+    editor.add(disc(10, 12), CLICK)
+    expected[disc(10, 12)] = 3
+    check(expected)
+
+
+def test_an_object_that_is_covered_whole_is_removed_and_comes_back(
+    editor: LabelEditor, session: Session, check: Check
+) -> None:
+    editor.add(disc(10, 10, 3), CLICK)
+    session.overwrite = True
+    edit = editor.add(disc(10, 10, 8), CLICK)
+    check(2 * disc(10, 10, 8).astype(int))
+    assert edit is not None
+    editor.revert(edit)
+    check(disc(10, 10, 3).astype(int))
+    editor.reapply(edit)
+    check(2 * disc(10, 10, 8).astype(int))
+
+
+def test_nothing_to_commit_is_no_edit(editor: LabelEditor, check: Check) -> None:
+    editor.add(disc(10, 10), CLICK)
+    assert editor.add(disc(10, 10, 3), CLICK) is None
+    check(disc(10, 10).astype(int))
+
+
+def test_refining_replaces_the_pixels_of_an_object(
+    editor: LabelEditor, session: Session, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    edit = editor.replace(session.objects[0].id, disc(12, 16), CLICK)
+    check(disc(12, 16).astype(int))
+    assert edit is not None
+    editor.revert(edit)
+    check(disc(10, 10).astype(int))
+
+
+def test_a_deleted_object_comes_back_with_its_prompt(
+    editor: LabelEditor, project: Project, session: Session, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    edit = editor.delete(session.objects[0].id)
+    check(np.zeros((40, 60), int))
+    assert edit is not None
+    editor.revert(edit)
+    check(disc(10, 10).astype(int))
+    (record,) = project.objects(session.image_id)
+    assert record.prompt is not None
+    assert record.prompt.points == CLICK.points
+
+
+def test_strokes_become_corrections_and_new_objects(
+    viewer: ViewerModel, editor: LabelEditor, project: Project, session: Session, check: Check
+) -> None:
+    edits: list[Edit] = []
+    editor.brushed.connect(edits.append)
+    editor.add(disc(10, 10), CLICK)
+    layer = viewer.layers["cells labels"]
+    layer.brush_size = 4
+    layer.paint((10, 14), 1)
+    layer.paint((30, 30), 9)
+    expected = canvas(viewer).copy()
+    editor.record_strokes()
+    check(expected)
+    assert [(record.label, record.source) for record in project.objects(session.image_id)] == [
+        (1, "edited"),
+        (9, "brush"),
+    ]
+    assert len(edits) == 1
+    editor.revert(edits[0])
+    check(disc(10, 10).astype(int))
+    assert project.objects(session.image_id)[0].source == "prompt"
+    editor.reapply(edits[0])
+    check(expected)
+    editor.add(disc(30, 50), CLICK)
+    assert session.objects[-1].label == 10
+
+
+def test_erasing_an_object_whole_removes_it(viewer: ViewerModel, editor: LabelEditor, check: Check) -> None:
+    editor.add(disc(10, 10), CLICK)
+    layer = viewer.layers["cells labels"]
+    layer.brush_size = 30
+    layer.paint((10, 10), 0)
+    editor.record_strokes()
+    check(np.zeros((40, 60), int))
+
+
+def test_a_long_history_can_be_undone_and_redone_exactly(
+    editor: LabelEditor, viewer: ViewerModel, session: Session, check: Check
+) -> None:
+    rng = np.random.default_rng(3)
+    edits: list[Edit] = []
+    states = [np.zeros((40, 60), int)]
+    for step in range(25):
+        session.overwrite = bool(rng.integers(2))
+        ids = [item.id for item in session.objects]
+        mask = disc(int(rng.integers(40)), int(rng.integers(60)), int(rng.integers(2, 12)))
+        if step % 5 == 4 and ids:
+            edit = editor.delete(int(rng.choice(ids)))
+        elif step % 5 == 3 and ids:
+            edit = editor.replace(int(rng.choice(ids)), mask, CLICK)
+        else:
+            edit = editor.add(mask, CLICK)
+        if edit is not None:
+            edits.append(edit)
+            states.append(canvas(viewer).copy())
+    assert len(edits) > 15
+    for edit, state in zip(reversed(edits), reversed(states[:-1]), strict=True):
+        editor.revert(edit)
+        check(state)
+    for edit, state in zip(edits, states[1:], strict=True):
+        editor.reapply(edit)
+        check(state)
+
+
+def test_labels_of_removed_objects_are_not_given_again(editor: LabelEditor, session: Session) -> None:
+    editor.add(disc(10, 10), CLICK)
+    editor.add(disc(30, 30), CLICK)
+    editor.delete(session.objects[1].id)
+    editor.add(disc(30, 50), CLICK)
+    assert [item.label for item in session.objects] == [1, 3]
+
+
+def test_an_unknown_object_is_refused(editor: LabelEditor) -> None:
+    with pytest.raises(BadInputError, match="99"):
+        editor.delete(99)
+
+
+def test_a_failing_project_leaves_the_canvas_as_it_was_and_the_next_commit_works(
+    editor: LabelEditor, project: Project, session: Session, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    session.overwrite = True
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise InfoSAMError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project, "add_object", fail)  # after the covered object was removed
+        with pytest.raises(InfoSAMError, match="full"):
+            editor.add(disc(10, 10, 9), CLICK)
+    check(disc(10, 10).astype(int))
+    editor.add(disc(30, 30), CLICK)
+    check(disc(10, 10) + 2 * disc(30, 30).astype(int))
+
+
+def test_a_removed_labels_layer_is_made_again_with_everything(
+    viewer: ViewerModel, editor: LabelEditor, check: Check
+) -> None:  # type: ignore[no-untyped-def]
+    editor.add(disc(10, 10), CLICK)
+    viewer.layers.remove("cells labels")
+    editor.add(disc(30, 30), CLICK)
+    check(disc(10, 10) + 2 * disc(30, 30).astype(int))
+
+
+def test_the_object_under_a_pixel(editor: LabelEditor, session: Session) -> None:
+    editor.add(disc(10, 10), CLICK)
+    (item,) = session.objects
+    assert editor.object_at(10.4, 9.6) == item.id
+    assert editor.object_at(30, 30) is None
+    assert editor.object_at(-5, 100) is None
+    assert (editor.mask(item.id) == disc(10, 10)).all()

@@ -1,0 +1,183 @@
+"""An image that the project knows comes back with its objects; one that is only looked at leaves no trace."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+
+from infosam import Project
+from infosam.types import Prompt
+from napari_infosam.controllers.edits import LabelEditor
+from napari_infosam.controllers.images import ImageController
+from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.session import Session
+from tests.napari_infosam.conftest import HeldWorker, disc
+
+
+@pytest.fixture
+def images(
+    session: Session, layers: ViewerLayers, worker: HeldWorker, qapp: Any
+) -> Iterator[ImageController]:
+    made = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    yield made
+    made.close()
+
+
+def test_looking_at_an_image_does_not_add_it(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project
+) -> None:
+    images.refresh()
+    worker.run()
+    assert session.image_name == "cells"
+    assert session.image_id is None
+    assert project.images() == []
+    session.prompting = True
+    worker.run()
+    assert [record.id for record in project.images()] == [session.image_id]
+
+
+def test_a_known_image_is_restored(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data, name="yesterday")
+    project.add_object(record.id, disc(10, 10), label=3, prompt=Prompt(box=(1.0, 1.0, 20.0, 20.0)))
+    images.refresh()
+    worker.run()
+    assert session.image_id == record.id
+    assert [(item.label, item.area) for item in session.objects] == [(3, disc(10, 10).sum())]
+    assert (viewer.layers["cells labels"].data == 3 * disc(10, 10)).all()
+    assert (session.n_labelled_images, session.n_labelled_objects) == (1, 1)
+
+
+def test_each_slice_of_a_stack_is_an_image_of_its_own(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    record = project.add_image(stack[2], name="stack [2]", plane=(2,))
+    project.add_object(record.id, disc(10, 10), label=1)
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    viewer.dims.set_current_step(0, 0)
+    images.refresh()
+    worker.run()
+    assert session.objects == ()
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: session.image_name == "stack [2]")
+    worker.run()
+    assert session.image_id == record.id
+    assert (viewer.layers["stack labels"].data[2] == disc(10, 10)).all()
+    assert not viewer.layers["stack labels"].data[:2].any()
+    images.close()
+
+
+def test_the_labels_of_every_slice_survive_going_back_and_forth(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    for plane in range(3):
+        record = project.add_image(stack[plane], plane=(plane,))
+        project.add_object(record.id, disc(10 + plane, 10), label=1)
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    images.refresh()
+    for plane in (1, 0, 2, 1, 0):
+        viewer.dims.set_current_step(0, plane)
+        qtbot.waitUntil(lambda plane=plane: session.image_name == f"stack [{plane}]")
+        worker.run()
+        assert (viewer.layers["stack labels"].data[plane] == disc(10 + plane, 10)).all()
+        assert [item.area for item in session.objects] == [disc(10 + plane, 10).sum()]
+    assert len(project.objects()) == 3
+    images.close()
+
+
+def test_what_was_painted_before_the_image_was_known_is_recorded(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    layers: ViewerLayers,
+) -> None:
+    images.refresh()
+    worker.run()
+    layers.take_tool("brush", layers.shown())
+    viewer.layers["cells labels"].paint((10, 10), 2)
+    session.tool = "brush"
+    worker.run()
+    assert [(record.label, record.source) for record in project.objects()] == [(2, "brush")]
+
+
+def test_another_project_shows_its_own_labels(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    tmp_path: Path,
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    images.refresh()
+    worker.run()
+    with Project.create(tmp_path / "other") as other:
+        record = other.add_image(viewer.layers["cells"].data)
+        other.add_object(record.id, disc(30, 30), label=4)
+        session.project = other
+        worker.run()
+        assert (viewer.layers["cells labels"].data == 4 * disc(30, 30)).all()
+        assert [item.label for item in session.objects] == [4]
+        assert len(project.objects()) == 1
+
+
+def test_a_project_that_does_not_know_the_image_shows_no_labels_of_the_one_before(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    tmp_path: Path,
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    images.refresh()
+    worker.run()
+    with Project.create(tmp_path / "empty") as empty:
+        session.project = empty
+        worker.run()
+        assert session.objects == ()
+        assert not viewer.layers["cells labels"].data.any()
+        session.prompting = True
+        worker.run()
+        assert empty.objects() == []
+
+
+def test_closing_the_image_ends_everything_about_it(
+    images: ImageController, session: Session, worker: HeldWorker, viewer: ViewerModel
+) -> None:
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    session.prompts = Prompt(points=((1.0, 1.0),), labels=(1,))
+    viewer.layers.clear()
+    assert session.shown is None
+    assert session.image_id is None
+    assert session.prompts.is_empty
+
+
+def test_an_image_that_cannot_be_used_is_explained(
+    images: ImageController, session: Session, viewer: ViewerModel
+) -> None:
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((64, 64, 5)), rgb=False)
+    images.refresh()
+    assert session.shown is None
+    assert session.problem
+    assert "channels" in session.status

@@ -1,0 +1,88 @@
+"""Differences of label images against what is plainly expected."""
+
+import numpy as np
+import pytest
+
+from napari_infosam.models.label_diff import bounding_box, difference, paint
+
+
+def apply(labels: np.ndarray, diff: object) -> np.ndarray:
+    assert diff is not None
+    result = labels.copy()
+    r0, c0, r1, c1 = diff.box  # type: ignore[attr-defined]
+    result[r0:r1, c0:c1] = diff.after  # type: ignore[attr-defined]
+    return result
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    made = np.zeros((8, 10), np.int32)
+    made[1:4, 1:4] = 1
+    made[4:7, 5:9] = 2
+    return made
+
+
+def test_the_box_is_tight_and_half_open() -> None:
+    mask = np.zeros((8, 10), bool)
+    assert bounding_box(mask) is None
+    mask[2, 3] = mask[5, 7] = True
+    assert bounding_box(mask) == (2, 3, 6, 8)
+    assert bounding_box(np.ones((1, 1), bool)) == (0, 0, 1, 1)
+
+
+def test_a_difference_is_the_smallest_box_and_names_gaining_and_losing_labels(labels: np.ndarray) -> None:
+    after = labels.copy()
+    after[5, 6] = 7
+    after[6, 8] = 0
+    diff = difference(labels, after)
+    assert diff is not None
+    assert diff.box == (5, 6, 7, 9)
+    assert diff.labels == (2, 7)
+    assert (apply(labels, diff) == after).all()
+    assert difference(labels, labels.copy()) is None
+
+
+def test_a_difference_does_not_change_with_the_arrays_it_was_made_from(labels: np.ndarray) -> None:
+    after = labels.copy()
+    after[0, 0] = 9
+    diff = difference(labels, after)
+    after[0, 0] = labels[0, 0] = 5
+    assert diff is not None
+    assert diff.before == 0
+    assert diff.after == 9
+
+
+def test_painting_takes_only_free_pixels(labels: np.ndarray) -> None:
+    mask = np.zeros((8, 10), bool)
+    mask[3:6, 3:7] = True
+    before = labels.copy()
+    painted = apply(labels, paint(labels, mask, 3, overwrite=False))
+    assert (labels == before).all()
+    assert (painted[before != 0] == before[before != 0]).all()
+    assert (painted[mask & (before == 0)] == 3).all()
+    assert (painted[~mask] == before[~mask]).all()
+
+
+def test_painting_over_other_objects_takes_every_pixel(labels: np.ndarray) -> None:
+    mask = np.zeros((8, 10), bool)
+    mask[3:6, 3:7] = True
+    diff = paint(labels, mask, 3, overwrite=True)
+    assert diff is not None
+    assert diff.labels == (1, 2, 3)
+    assert (apply(labels, diff)[mask] == 3).all()
+
+
+def test_replacing_clears_what_the_object_had_elsewhere(labels: np.ndarray) -> None:
+    mask = np.zeros((8, 10), bool)
+    mask[2:5, 2:6] = True
+    painted = apply(labels, paint(labels, mask, 1, overwrite=False, replace=True))
+    assert (painted == 1).sum() == (mask & (labels != 2)).sum()
+    assert (painted[labels == 2] == 2).all()
+
+
+def test_painting_nothing_new_is_no_change(labels: np.ndarray) -> None:
+    assert paint(labels, labels == 1, 1, overwrite=True) is None
+    assert paint(labels, labels == 1, 3, overwrite=False) is None
+    assert paint(labels, np.zeros((8, 10), bool), 3, overwrite=True) is None
+    removed = paint(labels, np.zeros((8, 10), bool), 2, overwrite=False, replace=True)
+    assert not (apply(labels, removed) == 2).any()
