@@ -18,6 +18,7 @@ from napari_infosam.controllers.panel import PanelController, connect_tools
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.controllers.segment import SegmentController
 from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.adapt_run import Run
 from napari_infosam.models.adapt_state import AdaptState
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
@@ -61,10 +62,6 @@ class Annotator:
         )
         self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
         self._adapt = AdaptController(
-            self.session, self.adapt_state, self.adapt_view, before_start=self._editor.record_strokes
-        )
-        self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
-        self._adapt = AdaptController(
             self.session, self.adapt_state, self.adapt_view, self._editor.record_strokes
         )
         self._closed = False
@@ -83,7 +80,6 @@ class Annotator:
             return
         self._closed = True
         self.session.prompting = False
-        self._adapt.close()
         self._adapt.close()
         self._images.close()
         self._annotate.close()
@@ -114,7 +110,6 @@ class AnnotateWidget(QScrollArea):
             Section("Annotate", annotator.prompt_view),
             Section("Objects", annotator.objects_view),
             Section("Adapt", annotator.adapt_view),
-            Section("Adapt", annotator.adapt_view),
         ):
             layout.addWidget(section)
         layout.addStretch(1)
@@ -126,4 +121,10 @@ class AnnotateWidget(QScrollArea):
         # napari before 0.9 and after it size docks by different rules; this one asks for all the height.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.destroyed.connect(annotator.close)
+        annotator.adapt_state.events.run.connect(self._show_adapt)
         QTimer.singleShot(START_MS, annotator.start)
+
+    def _show_adapt(self, run: Run, before: Run) -> None:
+        """Scroll to the Adapt section when a run begins or ends."""
+        if run.phase != before.phase:
+            QTimer.singleShot(START_MS, lambda: self.ensureWidgetVisible(self.annotator.adapt_view, 0, 0))
