@@ -101,6 +101,7 @@ def adapt(
     limit: int | None = None,
     checkpoint: PathLike | None = None,
     current: PathLike | None = None,
+    revision: int | None = None,
     resume: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Generator[Report, None, Adapter]:
@@ -120,6 +121,7 @@ def adapt(
         limit: use only that many images, chosen by the seed.
         checkpoint: weights of your own, where `model` is a name.
         current: the adapter in use, for the card to compare with.
+        revision: of a project, the labels as they were then (`Project.revision`); None: as they are.
         resume: continue the run that was cut off in `out`.
         cancelled: asked between steps; True ends the run with the best weights so far.
 
@@ -135,7 +137,7 @@ def adapt(
     try:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        images = read_images(data, objects=objects, limit=limit, seed=config.seed)
+        images = read_images(data, objects=objects, limit=limit, seed=config.seed, revision=revision)
         if isinstance(model, str):
             model = registry.load(model, checkpoint=checkpoint, device=config.device)
         run = Adaptation(
@@ -147,13 +149,15 @@ def adapt(
         raise
 
 
-def read_images(data: Data, *, objects: str, limit: int | None, seed: int) -> list[LabelledImage]:
-    """The labelled images behind any kind of `data`; `objects` says nothing about a project's, `limit`
-    nothing about a list's."""
+def read_images(
+    data: Data, *, objects: str, limit: int | None, seed: int, revision: int | None = None
+) -> list[LabelledImage]:
+    """The labelled images behind any kind of `data`; `objects` says nothing about a project's, `limit` and
+    `revision` nothing about a list's."""
     if isinstance(data, Project):
-        return read_data(data.folder, limit=limit, seed=seed)
+        return read_data(data.folder, limit=limit, seed=seed, revision=revision)
     if isinstance(data, str | os.PathLike):
-        return read_data(Path(data), objects=objects, limit=limit, seed=seed)
+        return read_data(Path(data), objects=objects, limit=limit, seed=seed, revision=revision)
     return list(data)
 
 

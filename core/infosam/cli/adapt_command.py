@@ -57,6 +57,9 @@ def adapt(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="The adapter in use, to compare with."),
     ] = None,
+    revision: Annotated[
+        int | None, typer.Option(min=0, help="Take a project's labels as they were at this revision.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run that was cut off in this folder.")] = False,
     as_json: AsJson = False,
     events: Annotated[bool, typer.Option("--events", help="Print every report as a line of JSON.")] = False,
@@ -105,6 +108,7 @@ def adapt(
         limit=limit,
         checkpoint=checkpoint,
         current=current,
+        revision=revision,
         resume=resume,
         cancelled=stop.cancelled,
     )

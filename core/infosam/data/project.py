@@ -172,11 +172,25 @@ class Project:
             part[inside & (part == 0)] = record.label
         return labels
 
-    def labelled_images(self) -> list[LabelledImage]:
-        """The images that have objects, for training and evaluation; usable after the project is closed."""
-        return [
-            self._labelled(image, objects) for image in self.images() if (objects := self.objects(image.id))
-        ]
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change of an object; 0 before the first."""
+        return self._objects.revision
+
+    def object_counts(self) -> dict[str, int]:
+        """How many objects each labelled image has, by `ImageRecord.content_hash`."""
+        return self._objects.counts()
+
+    def labelled_images(self, revision: int | None = None) -> list[LabelledImage]:
+        """The images that have objects, for training and evaluation; usable after the project is closed.
+
+        revision: as they were then, for a run that goes on although people have annotated meanwhile.
+        """
+        records = self.objects() if revision is None else self._objects.at(revision)
+        of_image: dict[int, list[ObjectRecord]] = {}
+        for record in records:
+            of_image.setdefault(record.image_id, []).append(record)
+        return [self._labelled(image, of_image[image.id]) for image in self.images() if image.id in of_image]
 
     @staticmethod
     def _labelled(image: ImageRecord, records: list[ObjectRecord]) -> LabelledImage:

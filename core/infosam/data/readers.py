@@ -22,32 +22,39 @@ Entry = Callable[[], LabelledImage]
 
 
 def read_data(
-    source: str | Path, *, objects: str = "auto", limit: int | None = None, seed: int = 0
+    source: str | Path,
+    *,
+    objects: str = "auto",
+    limit: int | None = None,
+    seed: int = 0,
+    revision: int | None = None,
 ) -> list[LabelledImage]:
     """The labelled images of `source`, in a stable order.
 
     source: a folder with images/ and masks/ (matching stems), a CSV with the columns image,label, a COCO
     JSON, or an annotation project. objects: what one object is, see `split_objects`; a project's objects
-    are what was committed. limit: read only that many images, chosen at random by `seed`. Images without
-    objects are left out, with a logged warning. Raises BadInputError naming the file or folder that cannot
-    be used.
+    are what was committed. limit: read only that many images, chosen at random by `seed`. revision: of a
+    project, the labels as they were then. Images without objects are left out, with a logged warning.
+    Raises BadInputError naming the file or folder that cannot be used.
     """
     check_rule(objects)
     if limit is not None and limit < 1:
         raise BadInputError(f"limit must be at least 1, not {limit}")
     source = Path(source)
-    entries = _entries(source, objects)
+    entries = _entries(source, objects, revision)
     images = _read(entries, _order(len(entries), limit, seed), limit)
     if not images:
         raise BadInputError(f"{source} holds no labelled objects: label at least one object in one image")
     return images
 
 
-def _entries(source: Path, rule: str) -> Sequence[Entry]:
+def _entries(source: Path, rule: str, revision: int | None) -> Sequence[Entry]:
+    if Project.exists(source):
+        with Project.open(source) as project:
+            return [partial(_already_read, image) for image in project.labelled_images(revision)]
+    if revision is not None:
+        raise BadInputError(f"only a project has revisions, and {source} is none")
     if source.is_dir():
-        if Project.exists(source):
-            with Project.open(source) as project:
-                return [partial(_already_read, image) for image in project.labelled_images()]
         return [partial(read_pair, pair, rule) for pair in folder_pairs(source)]
     if not source.exists():
         raise BadInputError(f"{source} is missing")

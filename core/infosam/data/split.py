@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -17,12 +17,17 @@ def split_by_image(
     Copies of one image (same key) stay together. With two different images and more and fraction > 0, both
     parts get at least one; a single image is all training. Raises ValueError unless 0 <= fraction < 1.
     """
-    if not 0 <= fraction < 1:
-        raise ValueError(f"fraction must lie in [0, 1), not {fraction}")
-    keys = sorted({image.key for image in images})  # sorted: the order of the images does not matter
-    count = 0 if fraction == 0 else min(max(1, round(fraction * len(keys))), len(keys) - 1)
-    if count < 1:
-        return list(images), []
-    held_out = set(np.random.default_rng(seed).permutation(keys)[:count].tolist())
+    held_out = held_out_keys((image.key for image in images), fraction, seed)
     training = [image for image in images if image.key not in held_out]
     return training, [image for image in images if image.key in held_out]
+
+
+def held_out_keys(keys: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
+    """The keys of the validation images; see `split_by_image`."""
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction must lie in [0, 1), not {fraction}")
+    different = sorted(set(keys))  # sorted: the order of the images does not matter
+    count = 0 if fraction == 0 else min(max(1, round(fraction * len(different))), len(different) - 1)
+    if count < 1:
+        return frozenset()
+    return frozenset(np.random.default_rng(seed).permutation(different)[:count].tolist())

@@ -398,3 +398,40 @@ def test_several_threads_write_and_read_together(project: Project) -> None:
     assert len({record.label for record in project.objects(image.id)}) == 60
     assert len(project.images()) == 15
     assert len(list((project.folder / "images").iterdir())) == 15
+
+
+def test_labels_as_they_were_at_a_revision(project: Project) -> None:
+    assert project.revision == 0
+    assert project.labelled_images(0) == []
+    rng = np.random.default_rng(0)
+    image, other = (
+        project.add_image(rng.integers(0, 255, (20, 30)).astype(np.uint8), name=name) for name in "ab"
+    )
+    masks = [np.zeros((20, 30), bool) for _ in range(3)]
+    for index, mask in enumerate(masks):
+        mask[5 * index : 5 * index + 4, 3:9] = True
+    prompt, later = Prompt(box=(0, 3, 4, 9)), Prompt(points=((1.0, 4.0),), labels=(1,))
+    first = project.add_object(image.id, masks[0], label=1, prompt=prompt)
+    second = project.add_object(image.id, masks[1], label=2)
+    then = project.revision
+    assert project.object_counts() == {image.content_hash: 2}
+
+    project.update_object(first.id, masks[2], source="prompt", prompt=later)
+    project.remove_object(second.id)
+    project.add_object(other.id, masks[1], label=1)
+    assert project.revision == then + 3
+    assert project.object_counts() == {image.content_hash: 1, other.content_hash: 1}
+
+    (labelled,) = project.labelled_images(then)
+    assert labelled.key == image.content_hash
+    assert [item.mask.tolist() for item in labelled.objects()] == [masks[0].tolist(), masks[1].tolist()]
+    assert labelled.objects()[0].prompt.box == prompt.box
+    now = project.labelled_images(project.revision)
+    assert [item.key for item in now] == [item.key for item in project.labelled_images()]
+    assert now[0].objects()[0].mask.tolist() == masks[2].tolist()
+    assert now[0].objects()[0].prompt.points == later.points
+
+    before_restoring = project.revision
+    project.restore_object(second.id)
+    assert len(project.labelled_images(before_restoring)[0].objects()) == 1
+    assert len(project.labelled_images(project.revision)[0].objects()) == 2

@@ -332,3 +332,18 @@ def test_real_data(name: str, rule: str, pairs: int) -> None:
         assert all(item.mask.shape == size and item.area > 0 for item in image.objects())
     if name == "dsb2018_nuclei":
         assert sum(len(image.objects()) for image in images) > 10 * len(images)
+
+
+def test_only_a_project_has_revisions(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(BadInputError, match="only a project has revisions"):
+        read_data(tmp_path, revision=3)
+    with Project.create(tmp_path / "project") as project:
+        image = project.add_image(np.arange(400, dtype=np.uint8).reshape(20, 20))
+        project.add_object(image.id, np.eye(20, dtype=bool), label=1)
+        revision = project.revision
+        project.add_object(image.id, np.eye(20, k=5, dtype=bool), label=2)
+    assert [len(image.objects()) for image in read_data(project.folder, revision=revision)] == [1]
+    assert [len(image.objects()) for image in read_data(project.folder)] == [2]
+    with pytest.raises(BadInputError, match="no labelled objects"):
+        read_data(project.folder, revision=0)

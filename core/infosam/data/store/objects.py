@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import get_args
+from typing import Any, get_args
 
 from infosam.data.rle import RLE, encode_mask
 from infosam.data.store.database import Database, now
 from infosam.data.store.prompt_json import prompt_from_json, prompt_to_json
 from infosam.data.store.records import ImageRecord, ObjectRecord, ObjectSource, Revision
 from infosam.types import BadInputError, BoolArray, Prompt
+
+_LATEST = "(SELECT {0} FROM journal WHERE object_id = objects.id AND id <= ? AND {1} ORDER BY id DESC)"
+_AT_REVISION = f"""
+SELECT *, {_LATEST.format("counts", "counts IS NOT NULL")} AS counts_then,
+    {_LATEST.format("prompt", "prompt IS NOT NULL")} AS prompt_then,
+    {_LATEST.format("action", "action <> 'updated'")} AS presence
+FROM objects ORDER BY id
+"""
 
 
 class ObjectTable:
@@ -80,6 +88,29 @@ class ObjectTable:
         query = "SELECT * FROM objects WHERE (? IS NULL OR image_id = ?) AND removed <= ? ORDER BY id"
         return [_record(row) for row in self._database.rows(query, (image_id, image_id, include_removed))]
 
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change of an object; 0 before the first."""
+        latest: int = self._database.rows("SELECT coalesce(max(id), 0) FROM journal")[0][0]
+        return latest
+
+    def at(self, revision: int) -> list[ObjectRecord]:
+        """The objects of an earlier revision, oldest first, with the masks and prompts that they had then."""
+        rows = self._database.rows(_AT_REVISION, (revision, revision, revision))
+        return [
+            _record({**row, "counts": row["counts_then"], "prompt": row["prompt_then"], "removed": False})
+            for row in map(dict, rows)
+            if row["presence"] in ("added", "restored")
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """How many objects each image has, by the image's content hash; images without any are left out."""
+        query = (
+            "SELECT content_hash, count(*) FROM objects JOIN images ON images.id = image_id"
+            " WHERE removed = 0 GROUP BY image_id ORDER BY image_id"
+        )
+        return {row[0]: row[1] for row in self._database.rows(query)}
+
     def history(self, object_id: int) -> list[Revision]:
         size = self.get(object_id).rle.size
         rows = self._database.rows("SELECT * FROM journal WHERE object_id = ? ORDER BY id", (object_id,))
@@ -120,7 +151,7 @@ def _note(
     )
 
 
-def _record(row: sqlite3.Row) -> ObjectRecord:
+def _record(row: sqlite3.Row | dict[str, Any]) -> ObjectRecord:
     prompt, used_mask_prompt = prompt_from_json(row["prompt"])
     return ObjectRecord(
         id=row["id"],
