@@ -32,11 +32,13 @@ class AnnotateController:
         self._editor = editor
         self._history = history
         self._prompts = prompts
+        self._waiting: Prompt | None = None  # to be committed when they are answered
         self._rested = QSignalDebouncer()
         self._rested.setTimeout(STROKE_MS)
         self._rested.triggered.connect(self.record_strokes)
         editor.touched.connect(self._rested.throttle)
         editor.brushed.connect(self._on_brushed)
+        session.events.candidates.connect(self._on_candidates)
 
     def close(self) -> None:
         """Record no strokes any more."""
@@ -45,18 +47,25 @@ class AnnotateController:
 
     @guarded
     def commit(self) -> None:
-        """Keep the candidate mask that is shown as an object, or as the new mask of the one being refined."""
+        """Keep the mask that is shown as an object, or as the new mask of the one being refined.
+
+        Where the model has not answered the newest prompt yet, its answer is kept when it comes.
+        """
         session = self.session
         mask, prompts, refining = session.candidate, session.prompts, session.refining
-        if mask is None:
-            session.say("There is no mask to commit yet.", problem=True)
+        if prompts.is_empty:
+            session.say("There is nothing to commit: click on an object first.", problem=True)
+            return
+        if mask is None or session.answered is not prompts:
+            self._waiting = prompts
+            session.say("Will be kept as soon as the mask is there.")
             return
         if refining is None:
             edit = self._editor.add(mask, prompts)
         else:
             edit = self._editor.replace(refining, mask, prompts)
         if edit is None:
-            session.say("Nothing to commit: other objects have all of these pixels.", problem=True)
+            session.say("Nothing to commit: the mask has no pixel that is free or new.", problem=True)
             return
         self._push("commit", edit, (prompts, refining))
         self._prompts.set_draft(Prompt(), None)
@@ -131,6 +140,11 @@ class AnnotateController:
             self._history.forget(lambda other: other is change)
             session.say(f"The {change.name} stays: {change.image.name} is no longer open.", problem=True)
         return False
+
+    def _on_candidates(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting is self.session.prompts:
+            self.commit()
 
     def _on_brushed(self, edit: Edit) -> None:
         self._push("correction", edit)

@@ -110,11 +110,11 @@ class LabelEditor:
     # --------------------------------------------------------------------------------------------- changes
 
     def add(self, mask: BoolArray, prompt: Prompt) -> Edit | None:
-        """Commit an (H, W) mask as a new object; None if other objects have all of its pixels."""
+        """Commit an (H, W) mask as a new object; None if no pixel of it is free."""
         return self._paint(mask, self._next_label, prompt, replace=False)
 
     def replace(self, object_id: int, mask: BoolArray, prompt: Prompt) -> Edit | None:
-        """Give a committed object another mask; None if that changes nothing."""
+        """Give a committed object another mask; None if that changes nothing or leaves no pixel."""
         return self._paint(mask, self._record(object_id).label, prompt, replace=True)
 
     def delete(self, object_id: int) -> Edit | None:
@@ -158,6 +158,18 @@ class LabelEditor:
         """The label of a committed object."""
         return self._record(object_id).label
 
+    def prompt_for(self, object_id: int) -> Prompt:
+        """What to begin refining an object with: its mask, and the points that made it.
+
+        A mask alone says too little to a model that was trained on masks beside clicks: an object without a
+        click on it gets one, at its most interior pixel.
+        """
+        record, mask = self._record(object_id), self.mask(object_id)
+        made = record.prompt or Prompt()
+        if 1 in made.labels:
+            return Prompt(made.points, made.labels, mask=mask)
+        return Prompt((label_diff.interior(mask), *made.points), (1, *made.labels), mask=mask)
+
     def mask(self, object_id: int) -> BoolArray:
         """(H, W): the pixels of a committed object."""
         return np.asarray(self._labels == self._record(object_id).label)
@@ -178,6 +190,8 @@ class LabelEditor:
             raise BadInputError("The image is still being read: commit again in a moment.")
         self.record_strokes()
         diff = label_diff.paint(self._labels, mask, label, overwrite=self._session.overwrite, replace=replace)
+        if diff is None or not (diff.after == label).any():
+            return None
         return self._apply(diff, label, prompt)
 
     def _apply(self, diff: LabelDiff | None, made: int, prompt: Prompt | None) -> Edit | None:

@@ -100,7 +100,7 @@ class PromptController:
     @guarded
     def refine(self, object_id: int) -> None:
         """Change a committed object by more prompts."""
-        self._change("refine", Prompt(mask=self._editor.mask(object_id)), object_id)
+        self._change("refine", self._editor.prompt_for(object_id), object_id)
         self.session.prompting = True
 
     def clear(self) -> None:

@@ -115,12 +115,13 @@ class SegmentController:
         request = SegmentRequest(self._ticket, session.shown.key, prompt)
         self._worker.submit(
             lambda: self._engine.answer(request.image, request.prompt),
-            self._show,
+            lambda candidates: self._show(request, candidates),
             lambda error: tell(session, error),
             wanted=lambda: request.ticket == self._ticket,
         )
 
-    def _show(self, candidates: Segmentation) -> None:
+    def _show(self, request: SegmentRequest, candidates: Segmentation) -> None:
+        self._session.answered = request.prompt
         self._session.candidate_index = 0
         self._session.candidates = candidates
 

@@ -38,6 +38,19 @@ def bounding_box(mask: BoolArray) -> Box | None:
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
+def interior(mask: BoolArray) -> tuple[float, float]:
+    """The (row, column) of a pixel as far as any from the border of an (H, W) mask, which must not be empty."""
+    from scipy.ndimage import distance_transform_cdt
+
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("an empty mask has no interior")
+    r0, c0, r1, c1 = box
+    distance = distance_transform_cdt(np.pad(mask[r0:r1, c0:c1], 1))
+    row, column = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    return float(row + r0 - 1), float(column + c0 - 1)
+
+
 def difference(before: Labels, after: Labels) -> LabelDiff | None:
     """What changed from `before` to `after`, both (H, W); None if nothing did. The values are copies."""
     box = bounding_box(before != after)

@@ -44,8 +44,9 @@ class Session:
     "brush" or "erase" while the user paints on labels of ours. positive: the sign of the next click.
     overwrite: a commit may take pixels of other objects.
 
-    prompts: what is not committed yet; candidates: its masks; candidate_index: the one shown. refining: id of
-    the committed object that the prompts change, None while they make a new one.
+    prompts: what is not committed yet; candidates: masks for them; candidate_index: the one shown. answered:
+    the prompts that the candidates belong to, which may be the ones before. refining: id of the committed
+    object that the prompts change, None while they make a new one.
 
     status: one line that says what happened; problem: it is bad news. busy: something takes longer than a
     moment.
@@ -76,6 +77,7 @@ class Session:
     prompts: Prompt = field(default_factory=Prompt)
     candidates: Segmentation | None = None
     candidate_index: int = 0
+    answered: Prompt | None = None
     refining: int | None = None
 
     status: str = ""

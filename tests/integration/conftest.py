@@ -80,6 +80,7 @@ class Window:
     def press(self, text: str) -> None:
         """Press a button of the panel."""
         button = next(found for found in self.panel.findChildren(QAbstractButton) if found.text() == text)
+        self.wait(button.isEnabled, f"the button {text}")
         QTest.mouseClick(button, LEFT)
 
     def prompt_on(self) -> None:
@@ -91,6 +92,10 @@ class Window:
     def ready(self) -> bool:
         session = self.session
         return session.image_id is not None and bool(session.device) and not session.busy
+
+    def settled(self) -> bool:
+        """Whether the candidates belong to the present prompt."""
+        return self.session.candidates is not None and self.session.answered is self.session.prompts
 
     def answered(self) -> None:
         """Wait for the candidates of the present prompt."""

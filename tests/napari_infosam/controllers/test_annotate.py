@@ -62,6 +62,7 @@ class Desk:
 
     def answer(self, *masks: np.ndarray) -> None:
         """What the model would answer."""
+        self.session.answered = self.session.prompts
         self.session.candidates = Segmentation(
             np.stack(masks),
             np.linspace(0.9, 0.5, len(masks)).astype(np.float32),
@@ -123,7 +124,7 @@ def test_useless_gestures_are_explained(desk: Desk) -> None:
     assert "outside" in desk.session.status
     assert desk.session.prompts.is_empty
     desk.annotate.commit()
-    assert "no mask" in desk.session.status
+    assert "nothing to commit" in desk.session.status
     assert desk.session.problem
 
 
@@ -148,6 +149,22 @@ def test_a_commit_takes_the_candidate_that_is_shown_and_clears(desk: Desk, proje
     assert desk.session.prompts.is_empty
     assert not desk.drawn.any()
     assert project.objects()[0].prompt is not None
+
+
+def test_a_commit_in_haste_waits_for_the_answer_to_the_newest_prompt(desk: Desk) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.click(12, 12)
+    desk.annotate.commit()
+    assert desk.session.objects == ()
+    desk.answer(disc(11, 11, 7))
+    assert (desk.labels == disc(11, 11, 7)).all()
+    desk.click(30, 30)
+    desk.annotate.commit()
+    desk.prompts.clear()
+    desk.click(30, 50)
+    desk.answer(disc(30, 50))
+    assert len(desk.session.objects) == 1
 
 
 def test_undo_takes_back_commits_and_prompts_one_by_one_and_redo_does_them_again(desk: Desk) -> None:
@@ -200,7 +217,7 @@ def test_double_click_refines_what_lies_there(desk: Desk) -> None:
     desk.click(11, 11)
     desk.canvas.double_clicked.emit(desk.world(11, 11))
     assert desk.session.refining == item.id
-    assert desk.session.prompts.points == ()
+    assert np.allclose(desk.session.prompts.points, [(10, 10)], atol=2)
     assert (desk.session.prompts.mask == disc(10, 10)).all()
     desk.click(15, 15)
     desk.answer(disc(12, 12, 7))

@@ -101,6 +101,31 @@ def test_refining_replaces_the_pixels_of_an_object(
     check(disc(10, 10).astype(int))
 
 
+def test_refining_never_leaves_an_object_without_pixels(
+    editor: LabelEditor, session: Session, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    editor.add(disc(30, 30), CLICK)
+    assert editor.replace(session.objects[0].id, disc(30, 30, 3), CLICK) is None
+    assert editor.replace(session.objects[0].id, np.zeros((40, 60), bool), CLICK) is None
+    check(disc(10, 10) + 2 * disc(30, 30).astype(int))
+
+
+def test_refining_begins_with_the_mask_and_a_click_on_it(
+    viewer: ViewerModel, editor: LabelEditor, session: Session
+) -> None:
+    editor.add(disc(10, 10), Prompt(box=(1.0, 1.0, 20.0, 20.0)))
+    prompt = editor.prompt_for(session.objects[0].id)
+    assert (prompt.labels, prompt.box) == ((1,), None)
+    assert np.allclose(prompt.points, [(10, 10)], atol=2)
+    assert prompt.mask is not None
+    assert (prompt.mask == disc(10, 10)).all()
+    made = Prompt(points=((30.0, 31.0), (20.0, 20.0)), labels=(1, 0))
+    editor.add(disc(30, 30), made)
+    prompt = editor.prompt_for(session.objects[1].id)
+    assert (prompt.points, prompt.labels) == (made.points, made.labels)
+
+
 def test_a_deleted_object_comes_back_with_its_prompt(
     editor: LabelEditor, project: Project, session: Session, check: Check
 ) -> None:

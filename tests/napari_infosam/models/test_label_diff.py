@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_infosam.models.label_diff import bounding_box, difference, paint
+from napari_infosam.models.label_diff import bounding_box, difference, interior, paint
 
 
 def apply(labels: np.ndarray, diff: object) -> np.ndarray:
@@ -50,6 +50,18 @@ def test_a_difference_does_not_change_with_the_arrays_it_was_made_from(labels: n
     assert diff is not None
     assert diff.before == 0
     assert diff.after == 9
+
+
+def test_the_interior_is_farthest_from_the_border() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[2:9, 4:11] = True
+    mask[5, 11:30] = True  # a thin tail moves the centre of mass, not the interior
+    assert interior(mask) == (5, 7)
+    mask[:] = False
+    mask[19, 29] = True
+    assert interior(mask) == (19, 29)
+    with pytest.raises(ValueError, match="empty"):
+        interior(np.zeros((3, 3), bool))
 
 
 def test_painting_takes_only_free_pixels(labels: np.ndarray) -> None:
