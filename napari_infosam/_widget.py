@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer
@@ -79,15 +80,18 @@ class Annotator:
         if self._closed:
             return
         self._closed = True
-        self.session.prompting = False
-        self._adapt.close()
-        self._images.close()
-        self._annotate.close()
-        self._panel.close()
-        self._canvas.close()
-        self._layers.close()
-        self._model_worker.close()
-        self._project_worker.close()
+        for part in (
+            self._adapt,
+            self._panel,
+            self._images,
+            self._annotate,
+            self._canvas,
+            self._layers,
+            self._model_worker,
+            self._project_worker,
+        ):
+            with suppress(RuntimeError):  # at the end of the process, Qt objects may be gone before us
+                part.close()
         if self.session.project is not None:
             self.session.project.close()
 

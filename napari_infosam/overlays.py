@@ -48,7 +48,8 @@ class Overlays:
     def set_visible(self, visible: bool) -> None:
         """Show or hide all three."""
         for layer in self.layers:
-            layer.visible = visible
+            if layer.visible != visible:  # napari redraws everything even where nothing changes
+                layer.visible = visible
 
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""

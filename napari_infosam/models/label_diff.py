@@ -39,7 +39,7 @@ def bounding_box(mask: BoolArray) -> Box | None:
 
 
 def interior(mask: BoolArray) -> tuple[float, float]:
-    """The (row, column) of a pixel as far as any from the border of an (H, W) mask, which must not be empty."""
+    """The (row, column) of a pixel as far as any from the border of an (H, W) mask that is not empty."""
     from scipy.ndimage import distance_transform_cdt
 
     box = bounding_box(mask)

@@ -10,8 +10,8 @@ from infosam import Project
 from tests.integration.conftest import Window
 
 Key, Modifier = Qt.Key, Qt.KeyboardModifier
-COIN, OTHER = (97, 175), (93, 318)  # the middles of two coins
-COIN_BOX = (70, 148), (121, 204)
+COIN = (193, 212)  # the middle of one
+COIN_BOX = (168, 187), (218, 239)
 
 
 def candidate(window: Window) -> np.ndarray:
@@ -67,10 +67,10 @@ def test_signs_escape_and_a_box(coins: Window) -> None:
     coins.prompt_on()
     session = coins.session
     coins.click(*COIN)
-    coins.click(60, 140, Modifier.ControlModifier)
+    coins.click(193, 180, Modifier.ControlModifier)
     assert session.prompts.labels == (1, 0)
     coins.key(Key.Key_T)
-    coins.click(130, 240)
+    coins.click(160, 212)
     assert session.prompts.labels == (1, 0, 0)
     coins.key(Key.Key_T)
     coins.key(Key.Key_Escape)
@@ -78,7 +78,7 @@ def test_signs_escape_and_a_box(coins: Window) -> None:
     centre = coins.viewer.scene.camera.center
     coins.drag(*COIN_BOX)
     coins.answered()
-    assert session.prompts.box == pytest.approx((70.5, 148.5, 121.5, 204.5), abs=1)
+    assert session.prompts.box == pytest.approx((168.5, 187.5, 218.5, 239.5), abs=1)
     assert coins.viewer.scene.camera.center == centre  # the drag was ours
     # A coin fills most of its box, and the model sees it.
     (r0, c0), (r1, c1) = COIN_BOX
@@ -94,13 +94,13 @@ def test_a_real_brush_stroke_is_kept_as_a_correction(coins: Window, data_folder:
     layer = coins.viewer.layers["coins labels"]
     assert coins.viewer.layers.selection.active is layer
     layer.selected_label, layer.brush_size = 1, 9
-    coins.drag((97, 190), (97, 230))
+    coins.drag((193, 225), (193, 255))
     painted = coins.labels.copy()
     assert (painted == 1).sum() > mask.sum()
     coins.wait(lambda: coins.session.objects[0].source == "edited", "the correction")
 
     layer.selected_label = 7
-    coins.drag((200, 60), (200, 90))
+    coins.drag((150, 60), (150, 90))
     coins.wait(lambda: len(coins.session.objects) == 2, "the new object")
     with Project.open(data_folder / "autosave") as project:
         first, second = project.objects()
@@ -126,7 +126,7 @@ def test_double_click_refines_and_delete_removes(coins: Window) -> None:
     assert coins.session.refining == item.id
     assert coins.viewer.scene.camera.zoom == zoom  # napari would have zoomed
     assert (coins.session.prompts.mask == mask).all()
-    coins.click(110, 190)
+    coins.click(200, 220)
     assert len(coins.session.prompts.points) == 2
     coins.wait(coins.settled, "the answer to the click")
     refined = candidate(coins)

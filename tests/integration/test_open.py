@@ -1,0 +1,44 @@
+"""The console script opens napari with the panel docked."""
+
+from pathlib import Path
+
+import napari
+import numpy as np
+import pytest
+from napari.layers import Image
+from skimage.io import imsave
+
+from napari_infosam.__main__ import main
+
+
+def test_images_open_as_layers_beside_the_panel(
+    tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch, qapp: object
+) -> None:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "one.png", tmp_path / "two.png"]
+    for path in paths:
+        imsave(path, rng.integers(0, 255, (40, 50)).astype(np.uint8), check_contrast=False)
+    seen: list[tuple[list[str], list[str]]] = []
+
+    def look_and_close() -> None:
+        viewer = napari.current_viewer()
+        assert viewer is not None
+        names = [layer.name for layer in viewer.layers if isinstance(layer, Image)]
+        seen.append((names, list(viewer.window.dock_widgets)))
+        viewer.close()
+
+    monkeypatch.setattr(napari, "run", look_and_close)
+    with pytest.raises(SystemExit) as ended:
+        main([str(path) for path in paths])
+    assert ended.value.code == 0
+    ((names, docks),) = seen
+    assert names == ["one", "two"]
+    assert any("Annotate & adapt" in dock for dock in docks)
+
+
+@pytest.mark.parametrize("arguments", [["missing.tif"], ["demo", "--no-such-option"]])
+def test_bad_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "Error" in capsys.readouterr().err
