@@ -1,4 +1,4 @@
-"""What the project remembers of a training run, so that one that was cut off can be resumed later."""
+"""What the project remembers of training: the run that goes on, so that it can be resumed, and the pace."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infosam.training.files import drop_checkpoint, has_checkpoint
 from infosam.types import AdaptConfig
 from napari_infosam.controllers.training_process import python_module
 
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
 
 RUN_SETTING = "adapt_run"
 PACE_SETTING = "adapt_pace"
-_SHOWN = ("peft", "distill", "mode", "seed", "batch_size", "lr", "val_fraction")
+PASSED_ON = ("peft", "distill", "mode", "batch_size", "lr", "val_fraction", "seed", "steps", "threads")
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """A run that has been started.
 
-    folder: its adapter's. started: ISO 8601, UTC. arguments: of `infosam`, from the command's name on.
+    folder: its adapter's. started: ISO 8601, UTC. arguments: of `infosam`, from the command's name on; they
+    name the labels by their revision, so that a resumed run sees those that it began with.
     """
 
     folder: str
@@ -36,13 +38,14 @@ class RunRecord:
         """A run on everything that the project holds, in a folder of its own there."""
         now = datetime.now(UTC)
         folder = project.folder / "adapters" / f"{now:%Y%m%d-%H%M%S}-{model}-{config.peft}"
-        arguments = ["adapt", str(project.folder), "--model", model, "-o", str(folder)]
-        for name in _SHOWN:
-            arguments += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
-        if config.steps is not None:
-            arguments += ["--steps", str(config.steps)]
-        if current is not None:
-            arguments += ["--current", str(current)]
+        options: dict[str, object] = {"model": model, "out": folder, "revision": project.revision}
+        options |= {name: getattr(config, name) for name in PASSED_ON}
+        if current is not None and current.is_dir():
+            options["current"] = current
+        arguments = ["adapt", str(project.folder)]
+        for name, value in options.items():
+            if value is not None:
+                arguments += [f"--{name.replace('_', '-')}", str(value)]
         return cls(str(folder), model, config.peft, now.isoformat(timespec="seconds"), tuple(arguments))
 
     def command(self, *, resume: bool) -> list[str]:
@@ -52,24 +55,31 @@ class RunRecord:
 
     @property
     def can_resume(self) -> bool:
-        """Whether a checkpoint waits in the folder."""
-        from infosam.training.checkpoint import CHECKPOINT_NAME
+        return has_checkpoint(Path(self.folder))
 
-        return (Path(self.folder) / CHECKPOINT_NAME).is_file()
+    @property
+    def when(self) -> str:
+        """When it was started, in local time, for people."""
+        return datetime.fromisoformat(self.started).astimezone().strftime("%d %B, %H:%M").lstrip("0")
 
 
 def remember(project: Project, record: RunRecord | None) -> None:
-    """Keep the run that goes on; None when there is nothing left to resume."""
+    """Keep the run that goes on (None: there is none), and drop what one before it left to be resumed."""
+    before = _stored(project)
+    if before is not None and before != record:
+        drop_checkpoint(Path(before.folder))
     project.set_setting(RUN_SETTING, None if record is None else asdict(record))
 
 
 def recall(project: Project) -> RunRecord | None:
     """The run that was remembered last, if it can be resumed."""
+    record = _stored(project)
+    return record if record is not None and record.can_resume else None
+
+
+def _stored(project: Project) -> RunRecord | None:
     stored = project.get_setting(RUN_SETTING)
-    if stored is None:
-        return None
-    record = RunRecord(**{**stored, "arguments": tuple(stored["arguments"])})
-    return record if record.can_resume else None
+    return None if stored is None else RunRecord(**{**stored, "arguments": tuple(stored["arguments"])})
 
 
 def remember_pace(project: Project, model: str, peft: str, seconds_per_step: float) -> None:

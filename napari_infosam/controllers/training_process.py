@@ -13,19 +13,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from infosam.reporting import from_json
-from infosam.types import BadInputError
+from infosam.types import BadInputError, Report
 from napari_infosam.models.adapt_run import Ending
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
 TAIL = 4000  # characters of stderr that are kept
-CANCEL_GRACE = 300.0  # seconds: a cancelled run still scores its best model
+CANCEL_GRACE = 900.0  # seconds without a word from a run that was cancelled: it still scores its best model
 TERMINATE_GRACE = 5.0
 PIPE_GRACE = 2.0  # a grandchild that outlives the process may hold its pipes open: they are not waited for
 
@@ -55,6 +55,7 @@ class TrainingProcess(QObject):
         self._closed = False
         self._terminator = _timer(self, cancel_grace, self.terminate)
         self._killer = _timer(self, terminate_grace, self._kill)
+        self.reported.connect(self._on_sign_of_life)
         # PyQt6's stubs leave the second argument out.
         self._arrived.connect(self.reported, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
         self._exited.connect(self._on_exit, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
@@ -80,7 +81,7 @@ class TrainingProcess(QObject):
 
     def cancel(self) -> None:
         """Ask the process to end with the best so far; after a long grace it is terminated."""
-        if self._process is None or self._process.stdin is None or self._process.stdin.closed:
+        if self._closed or self._process is None or self._process.stdin is None:
             return
         try:
             self._process.stdin.write(b"cancel\n")
@@ -90,19 +91,26 @@ class TrainingProcess(QObject):
 
     def terminate(self) -> None:
         """End the process now: asked politely first, killed a few seconds later."""
-        self._terminator.stop()
-        if self._process is not None:
+        if not self._closed and self._process is not None:
+            self._terminator.stop()
             self._process.terminate()
             self._killer.start()
 
     def close(self) -> None:
-        """Leave the process to itself: end of file makes it write a checkpoint and exit."""
+        """Leave the process to itself: end of file makes it write a checkpoint and exit. Twice is fine."""
         with self._lock:  # not between a thread's question whether we are closed and its signal
+            if self._closed:
+                return
             self._closed = True
         self._terminator.stop()
         self._killer.stop()
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
+        self.deleteLater()  # here, and not by the thread that lets go of us last
+
+    def _on_sign_of_life(self) -> None:
+        if self._terminator.isActive():
+            self._terminator.start()
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -110,8 +118,8 @@ class TrainingProcess(QObject):
 
     def _on_exit(self, ending: Ending) -> None:
         if not self._closed:
-            self.close()
             self.ended.emit(ending)
+            self.close()
 
     # -------------------------------------------------------------------------------- on the other threads
 
@@ -125,19 +133,19 @@ class TrainingProcess(QObject):
         code = process.wait()
         for reader in readers:
             reader.join(PIPE_GRACE)
-        self._tell(self._exited.emit, Ending(code, tail.text))
+        self._tell(Ending(code, tail.text))
 
     def _read_reports(self, stream: IO[bytes] | None) -> None:
         for line in _lines(stream):
             try:
-                self._tell(self._arrived.emit, from_json(line))
+                self._tell(from_json(line))
             except BadInputError as error:
                 logger.debug("the training process wrote %s", error)
 
-    def _tell(self, emit: Callable[[Any], None], value: Any) -> None:
+    def _tell(self, value: Report | Ending) -> None:
         with self._lock:
             if not self._closed:
-                emit(value)
+                (self._exited if isinstance(value, Ending) else self._arrived).emit(value)
 
 
 class _Tail:

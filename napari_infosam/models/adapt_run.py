@@ -13,6 +13,8 @@ from napari_infosam.models.durations import about
 
 Phase = Literal["idle", "preparing", "running", "done", "cancelled", "failed"]
 
+NOTHING_LEARNT = "Training was cancelled before its first step."
+FRAME = " │╭╮╰╯─"  # what command lines draw around their errors
 OUT_OF_MEMORY_ADVICE = (
     "Most often the computer ran out of memory: close other programs, or choose a smaller model."
 )
@@ -116,6 +118,8 @@ def apply(run: Run, report: Report) -> Run:
         case Validated():
             kept = tuple(old for old in run.validations if old.step < report.step)
             return replace(run, validations=(*kept, report))
+        case Finished(steps=0):
+            return replace(run, phase="cancelled", message=NOTHING_LEARNT, cancelling=False)
         case Finished():
             phase: Phase = "cancelled" if report.status == "cancelled" else "done"
             return replace(run, phase=phase, finished=report, cancelling=False)
@@ -123,8 +127,8 @@ def apply(run: Run, report: Report) -> Run:
             return replace(
                 run,
                 phase="failed",
-                message=report.reason,
-                advice=report.advice,
+                message=_sentence(report.reason),
+                advice=_sentence(report.advice),
                 resumable=report.resumable,
                 cancelling=False,
             )
@@ -154,11 +158,17 @@ def explain(ending: Ending) -> tuple[str, str]:
         if name == "SIGKILL":
             return "The training process was killed.", OUT_OF_MEMORY_ADVICE
         return f"The training process was ended by the system ({name}).", "Start it again."
-    last = next((line.strip() for line in reversed(ending.tail.splitlines()) if line.strip()), "")
+    last = next((said for line in reversed(ending.tail.splitlines()) if (said := line.strip(FRAME))), "")
     if "MemoryError" in last or "out of memory" in last.lower():
         return f"The training process ran out of memory: {last}", OUT_OF_MEMORY_ADVICE
     reason = f"The training process stopped unexpectedly (exit code {ending.code})"
     return f"{reason}: {last}" if last else f"{reason}.", "The log has the details."
+
+
+def _sentence(text: str) -> str:
+    """With a capital in front and a full stop behind."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text[-1:] in ".!?" else ".") if text else ""
 
 
 def _signal_name(number: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from infosam.types import AdaptConfig
 from napari_infosam.models.adapt_run import Run
 from napari_infosam.models.adapt_state import Interrupted
 from napari_infosam.models.preflight import Preflight
 from napari_infosam.views.card_view import CardView
-from napari_infosam.views.colours import WARNING
+from napari_infosam.views.collapsible import Collapsible
+from napari_infosam.views.colours import PRIMARY, WARNING
 from napari_infosam.views.curves_view import CurvesView
 from napari_infosam.views.method_view import MethodView
 from napari_infosam.views.run_view import RunView
@@ -20,6 +20,7 @@ from napari_infosam.views.run_view import RunView
 class AdaptView(QWidget):
     """Shows the state of the Adapt section; says what the user asks for."""
 
+    valueChanged = Signal(object)  # AdaptConfig
     adapt_requested = Signal(object)  # AdaptConfig
     cancel_requested = Signal()
     stop_requested = Signal()
@@ -36,10 +37,10 @@ class AdaptView(QWidget):
         self._method = MethodView()
         self._adapt = QPushButton("Adapt")
         self._adapt.setToolTip("Fine-tune the model on everything labelled so far, in the background")
+        self._adapt.setStyleSheet(PRIMARY)
         self._adapt.clicked.connect(lambda: self.adapt_requested.emit(self._method.value()))
         self._blocked = _label()
-        self._advanced = QCollapsible("Advanced")
-        self._advanced.addWidget(self._method)
+        self._advanced = Collapsible("Advanced", self._method)
         self._interrupted = _Interrupted()
         self._run = RunView()
         self.curves = CurvesView()
@@ -59,6 +60,7 @@ class AdaptView(QWidget):
             self.curves,
         ):
             layout.addWidget(widget)
+        self._method.valueChanged.connect(self.valueChanged)
         self._run.cancel_requested.connect(self.cancel_requested)
         self._run.stop_requested.connect(self.stop_requested)
         self._run.resume_requested.connect(self.resume_requested)

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from infosam.types import Card, Scores
-from napari_infosam.views.colours import BETTER, WORSE
+from napari_infosam.views.colours import BETTER, PRIMARY, WORSE
 
 PROMPTS = {
     "point": "1 click",
@@ -16,9 +16,9 @@ PROMPTS = {
     "road5": "5 random points",
 }
 NOISE = 0.005  # a smaller difference of mean IoU is shown as none
-TOO_FEW = (
-    "<b>Too few labels to measure.</b> Nothing could be held out, so there is no score. "
-    "Accept the new model to try it on another image: you can go back at any time."
+NOT_MEASURED = (
+    "<b>The new model is ready, but was not measured.</b> "
+    "Accept it to try it on another image: you can go back at any time."
 )
 
 
@@ -41,6 +41,7 @@ class CardView(QWidget):
         self._note = _label()
         accept = QPushButton("Accept")
         accept.setToolTip("Go on annotating with the new model")
+        accept.setStyleSheet(PRIMARY)
         accept.clicked.connect(self.accept_requested)
         discard = QPushButton("Discard")
         discard.setToolTip(
@@ -107,7 +108,7 @@ def _gain(card: Card, prompt: str) -> float | None:
 
 def _verdict(card: Card, measured: list[str]) -> str:
     if not measured:
-        return TOO_FEW
+        return NOT_MEASURED
     gains = [gain for name in measured if (gain := _gain(card, name)) is not None]
     if gains and max(gains) < -NOISE:
         warning = f"<b style='color: {WORSE}'>The new model is worse than the one in use.</b>"

@@ -65,6 +65,10 @@ class Chart(QWidget):
     def value(self) -> tuple[Line, ...]:
         return self._value
 
+    def setSteps(self, steps: int) -> None:
+        """Let the horizontal axis go from 0 to the number of steps of the run."""
+        self._item.setXRange(0, steps, padding=0.02)
+
     def setValue(self, lines: Sequence[Line]) -> None:
         """Show these lines, the first on top."""
         self._value = tuple(lines)
@@ -88,7 +92,7 @@ class Chart(QWidget):
         colour.setAlphaF(line.opacity)
         pen = pg.mkPen(colour, width=line.width) if line.width else None
         dots = {"symbol": "o", "symbolSize": line.dots, "symbolBrush": colour, "symbolPen": None}
-        item = self._plot.plot(pen=pen, **(dots if line.dots else {}))
+        item = self._plot.plot(pen=pen, antialias=True, **(dots if line.dots else {}))
         item.setZValue(depth)
         return item
 

@@ -10,6 +10,14 @@ WORSE = "#e0664f"
 WARNING = "#d99a1c"
 SERIES = ("#4c8dff", "#d99a1c", "#b07be0", "#3fa652", "#7f8b99")
 """Lines of a plot, the most important first."""
+PRIMARY = (
+    "QPushButton:enabled { background: #3b6fd4; color: white; }"
+    "QPushButton:enabled:hover { background: #4c80e6; }"
+    "QPushButton:enabled:pressed { background: #2f5bb3; }"
+)
+"""Style of the button that is meant to be pressed next."""
+BAR = f"QProgressBar::chunk {{ background: {SERIES[0]}; }}"
+"""Style of a progress bar."""
 
 
 def theme_colours() -> tuple[str, str]:

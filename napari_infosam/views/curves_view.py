@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_infosam.views.chart import Chart, Line
 
 INTERVAL = 250  # ms between two drawings
-LOSS_HEIGHT, IOU_HEIGHT = 150, 130
+LOSS_HEIGHT, IOU_HEIGHT = 180, 150
 TOTAL = "loss"  # the key of the sum in a step's losses; the other keys are its parts
 
 
@@ -61,20 +61,28 @@ class CurvesView(QWidget):
         if self._import.is_alive():
             self._timer.start()
         elif self._loss is None:
-            self._loss = self._add_chart("Loss", "", LOSS_HEIGHT)
+            self._loss = self._add_chart("Loss", LOSS_HEIGHT)
             self._timer.start(0)
         elif self._iou is None:
-            self._iou = self._add_chart("IoU", "Step", IOU_HEIGHT)
+            self._iou = self._add_chart("IoU", IOU_HEIGHT)
             self._timer.start(0)
         else:
             self._timer.setInterval(INTERVAL)
-            self._loss.setValue(_loss_lines(self._value.steps))
-            self._iou.setValue(_iou_lines(self._value.validations))
+            self._draw(self._loss, self._iou)
 
-    def _add_chart(self, y_title: str, x_title: str, height: int) -> Chart:
+    def _draw(self, loss: Chart, iou: Chart) -> None:
+        run = self._value
+        loss.setValue(_loss_lines(run.steps))
+        iou.setValue(_iou_lines(run.validations))
+        iou.setVisible(bool(run.validations))
+        if run.steps:
+            for chart in (loss, iou):
+                chart.setSteps(run.steps[-1].steps)
+
+    def _add_chart(self, y_title: str, height: int) -> Chart:
         from napari_infosam.views.chart import Chart
 
-        chart = Chart(y_title, x_title=x_title)
+        chart = Chart(y_title, x_title="Step")
         chart.setFixedHeight(height)
         self._layout.addWidget(chart)
         return chart
@@ -106,6 +114,6 @@ def _iou_lines(validations: tuple[Validated, ...]) -> list[Line]:
     x, y = np.array([[point.step, point.iou] for point in validations]).T
     best = np.nanargmax(y) if np.isfinite(y).any() else 0
     return [
-        Line("best so far", x[[best]], y[[best]], BETTER, width=0, dots=11),
         Line("held-out images", x, y, SERIES[0], dots=6),
+        Line("best so far", x[[best]], y[[best]], BETTER, width=0, dots=11),
     ]

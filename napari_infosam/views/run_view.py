@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_infosam.models.adapt_run import Run
-from napari_infosam.views.colours import WARNING
+from napari_infosam.views.colours import BAR, WARNING
 
 RESOLUTION = 1000
 
@@ -26,6 +26,7 @@ class RunView(QWidget):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(14)
+        self._bar.setStyleSheet(BAR)
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("End training and keep the best model so far")
         self._cancel.clicked.connect(self.cancel_requested)

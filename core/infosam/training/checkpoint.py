@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from infosam.training.files import CHECKPOINT_NAME as CHECKPOINT_NAME
 from infosam.types import BadInputError
 
-CHECKPOINT_NAME = "checkpoint.safetensors"
 _FORMAT = "infosam-checkpoint-1"
 _GROUPS = ("student", "auxiliary", "optimiser", "best", "rng")
 

@@ -75,7 +75,7 @@ def test_a_resumed_run_keeps_its_curve_and_replaces_what_it_repeats() -> None:
 
 
 def test_a_failure_says_why_and_whether_it_can_go_on() -> None:
-    run = after(step(1), Failed("Out of memory.", "Choose a smaller model.", False))
+    run = after(step(1), Failed("out of memory", "choose a smaller model", False))
     run = end(run, Ending(1, "Traceback ..."), resumable=True)
     assert (run.phase, run.message, run.advice) == ("failed", "Out of memory.", "Choose a smaller model.")
     assert run.resumable
@@ -98,6 +98,14 @@ def test_cancelling_ends_with_the_best_so_far() -> None:
     assert run.phase == "cancelled"
     assert run.card == CARD
     assert not run.cancelling
+
+
+def test_what_was_cancelled_before_its_first_step_is_no_model() -> None:
+    run = apply(cancelling(after(STARTED)), Finished("cancelled", "run/adapter", CARD, 0, 0.0))
+    assert run.phase == "cancelled"
+    assert run.card is None
+    assert run.message == "Training was cancelled before its first step."
+    assert end(run, Ending(0), resumable=False) is run
 
 
 def test_a_cancelled_process_that_had_to_be_killed_counts_as_stopped() -> None:
@@ -126,6 +134,7 @@ def test_a_cancelled_process_that_had_to_be_killed_counts_as_stopped() -> None:
             "smaller model",
         ),
         (Ending(0), "exit code 0).", "log"),
+        (Ending(2, "╭─ Error ─╮\n│ No such option: --x │\n╰─────────╯\n"), "2): No such option: --x", "log"),
     ],
 )
 def test_an_ending_without_a_report_is_explained(ending: Ending, message: str, advice: str) -> None:
