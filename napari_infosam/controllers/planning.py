@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from infosam.training.holdout import keys_to_hold_out
-from infosam.training.schedule import default_steps
+from infosam.planning import plan_run
 from infosam.types import AdaptConfig, InfoSAMError
 from napari_infosam.controllers.run_record import recall_pace
 from napari_infosam.models.preflight import Preflight
@@ -18,18 +17,11 @@ def plan(session: Session, config: AdaptConfig) -> Preflight:
     if project is None:
         return Preflight(problem="No project is open.")
     try:
-        counts = project.object_counts()
+        run = plan_run(project.object_counts(), config)
         pace = recall_pace(project, session.model_name, config.peft)
     except InfoSAMError as error:
         return Preflight(problem=str(error))
-    held_out = keys_to_hold_out(counts, config.val_fraction, config.seed)
-    n_train = sum(count for key, count in counts.items() if key not in held_out)
     if pace is None and session.embed_seconds:
         pace = EMBEDDINGS_PER_STEP * session.embed_seconds
-    steps = config.steps or default_steps(n_train, config.batch_size, config.mode)
-    return Preflight(
-        n_objects=sum(counts.values()),
-        n_images=len(counts),
-        n_val_images=len(held_out),
-        seconds=None if pace is None else steps * pace,
-    )
+    seconds = None if pace is None else run.steps * pace
+    return Preflight(run.n_objects, run.n_images, run.n_val_images, seconds)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infosam.training.files import drop_checkpoint, has_checkpoint
+from infosam.planning import drop_checkpoint, has_checkpoint
 from infosam.types import AdaptConfig
 from napari_infosam.controllers.training_process import python_module
 
