@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -105,7 +107,7 @@ class AdaptView(QWidget):
         for widget in (self._plan, self._adapt, self._advanced):
             widget.setVisible(free)
         self._adapt.setEnabled(not blocked)
-        self._blocked.setText(f"<span style='color: {WARNING}'>●</span> {blocked}")
+        self._blocked.setText(f"<span style='color: {WARNING}'>●</span> {escape(blocked)}")
         self._blocked.setVisible(free and bool(blocked))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -73,7 +75,6 @@ def _outcome(run: Run) -> str:
         return ""
     kept = "" if run.phase == "cancelled" else " Your labels are safe."
     resume = " Training can be resumed from its last checkpoint." if run.resumable else ""
-    message = run.message.replace("&", "&amp;").replace("<", "&lt;")
-    advice = f" {run.advice}" if run.advice else ""
+    message, advice = escape(run.message), escape(f" {run.advice}".rstrip())
     mark = "" if run.phase == "cancelled" else f"<span style='color: {WARNING}'>●</span> "
     return f"{mark}<b>{message}</b>{advice}{kept}{resume}"
