@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from infosam.types import AdaptConfig
@@ -36,6 +36,7 @@ class AdaptView(QWidget):
         self._preflight = Preflight()
         self._plan = _label()
         self._notice = _label()
+        self._notice.setTextFormat(Qt.TextFormat.PlainText)
         self._method = MethodView()
         self._adapt = QPushButton("Adapt")
         self._adapt.setToolTip("Fine-tune the model on everything labelled so far, in the background")

@@ -39,6 +39,7 @@ class CardView(QWidget):
         self._basis = _label()
         self._verdict = _label()
         self._note = _label()
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
         accept = QPushButton("Accept")
         accept.setToolTip("Go on annotating with the new model")
         accept.setStyleSheet(PRIMARY)
