@@ -41,6 +41,11 @@ class Window:
         native: QWidget = self.viewer.window._qt_viewer.canvas.native
         return native
 
+    @property
+    def camera(self) -> Any:
+        """Cameras belong to scenes since napari 0.9."""
+        return getattr(self.viewer, "scene", self.viewer).camera
+
     def wait(self, condition: Callable[[], object], what: str = "it") -> None:
         end = time.monotonic() + PATIENCE
         while not condition():

@@ -75,11 +75,11 @@ def test_signs_escape_and_a_box(coins: Window) -> None:
     coins.key(Key.Key_T)
     coins.key(Key.Key_Escape)
     assert session.prompts.is_empty
-    centre = coins.viewer.scene.camera.center
+    centre = coins.camera.center
     coins.drag(*COIN_BOX)
     coins.answered()
     assert session.prompts.box == pytest.approx((168.5, 187.5, 218.5, 239.5), abs=1)
-    assert coins.viewer.scene.camera.center == centre  # the drag was ours
+    assert coins.camera.center == centre  # the drag was ours
     # A coin fills most of its box, and the model sees it.
     (r0, c0), (r1, c1) = COIN_BOX
     assert candidate(coins)[r0:r1, c0:c1].mean() > 0.5
@@ -120,11 +120,11 @@ def test_double_click_refines_and_delete_removes(coins: Window) -> None:
     coins.prompt_on()
     mask = commit_coin(coins)
     (item,) = coins.session.objects
-    zoom = coins.viewer.scene.camera.zoom
+    zoom = coins.camera.zoom
     coins.double_click(*COIN)
     coins.answered()
     assert coins.session.refining == item.id
-    assert coins.viewer.scene.camera.zoom == zoom  # napari would have zoomed
+    assert coins.camera.zoom == zoom  # napari would have zoomed
     assert (coins.session.prompts.mask == mask).all()
     coins.click(200, 220)
     assert len(coins.session.prompts.points) == 2
@@ -142,9 +142,9 @@ def test_double_click_refines_and_delete_removes(coins: Window) -> None:
 
 def test_outside_prompting_mouse_and_keys_are_naparis(coins: Window) -> None:
     coins.wait(lambda: coins.session.shown is not None, "the image")
-    centre = coins.viewer.scene.camera.center
+    centre = coins.camera.center
     coins.drag(*COIN_BOX)
-    assert coins.viewer.scene.camera.center != centre
+    assert coins.camera.center != centre
     assert coins.session.prompts.is_empty
     coins.prompt_on()
     coins.press("Brush")
@@ -162,11 +162,11 @@ def test_space_held_moves_the_image(coins: Window) -> None:
     from qtpy.QtTest import QTest
 
     coins.prompt_on()
-    centre = coins.viewer.scene.camera.center
+    centre = coins.camera.center
     QTest.keyPress(coins.canvas, Key.Key_Space)
     coins.drag(*COIN_BOX)
     QTest.keyRelease(coins.canvas, Key.Key_Space)
-    assert coins.viewer.scene.camera.center != centre
+    assert coins.camera.center != centre
     assert coins.session.prompts.is_empty
     coins.click(*COIN)
     assert len(coins.session.prompts.points) == 1
