@@ -126,7 +126,8 @@ class ImageController:
         if self._session.prompting:
             self._editor.field(create=True)  # now rather than at the first commit, which should be quick
         if self._session.objects:
-            self._session.say(f"{len(self._session.objects)} objects of this image are back.")
+            count = len(self._session.objects)
+            self._session.say("One object is back." if count == 1 else f"{count} objects are back.")
 
 
 def identify(project: Any, shown: ShownImage, *, add: bool) -> KnownImage | None:
