@@ -53,7 +53,9 @@ class Prompt:
 
     def __post_init__(self) -> None:
         if len(self.points) != len(self.labels):
-            raise BadInputError(f"{len(self.points)} points but {len(self.labels)} labels: give one label per point")
+            raise BadInputError(
+                f"{len(self.points)} points but {len(self.labels)} labels: give one label per point"
+            )
         if any(label not in (0, 1) for label in self.labels):
             raise BadInputError(f"point labels must be 1 (object) or 0 (background), not {self.labels}")
         if self.box is not None:
@@ -194,8 +196,8 @@ class ModelInfo:
 class AdaptConfig:
     """Everything that decides an adaptation run; a bad value raises ValueError quoting itself.
 
-    steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per step
-    (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to measure.
+    steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per
+    step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to measure.
     rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1, 1, 0.5).
     """
 
@@ -224,8 +226,8 @@ class AdaptConfig:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
         if self.batch_size < 2:
             raise ValueError(
-                f"batch_size must be at least 2, not {self.batch_size}: InfoSAM compares the prompts of a batch "
-                "with each other, and for a single one its losses and gradients are exactly zero"
+                f"batch_size must be at least 2, not {self.batch_size}: InfoSAM compares the prompts of a "
+                "batch with each other, and for a single one its losses and gradients are exactly zero"
             )
         if not self.lr > 0:
             raise ValueError(f"lr must be positive, not {self.lr}")
@@ -302,7 +304,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Card:
-    """The before/after card. pretrained, current and new hold prompt name -> scores on the held-out objects."""
+    """The before/after card. pretrained, current and new: prompt name -> scores on the held-out objects."""
 
     pretrained: Mapping[str, Scores]
     new: Mapping[str, Scores]

@@ -57,14 +57,14 @@ class Expert:
             position, positive = (row, column), bool(sign)
         return score
 
-    def label(self, truth: BoolArray, *, correct: bool = True) -> float:
+    def label(self, truth: BoolArray) -> float:
         """Prompt an object, commit the mask, and paint what is wrong with it; the IoU of the label."""
         known = len(self._session.objects)
         self.prompt(truth)
         self._hand.key(Qt.Key.Key_Return)
         self._hand.wait(lambda: len(self._session.objects) == known + 1, "the commit", ANSWER_SECONDS)
         self.effort.objects += 1
-        if correct and iou(self._committed(), truth) < GOOD:
+        if iou(self._committed(), truth) < GOOD:
             self._correct(truth)
         return float(iou(self._committed(), truth))
 

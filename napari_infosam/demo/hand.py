@@ -43,6 +43,7 @@ class Hand:
         QTest.mousePress(self._native, _LEFT, _NO_MODIFIER, points[0])
         for point in points[1:]:
             QTest.mouseMove(self._native, point)
+            self.rest(_TICK_MS)  # the pointer really moves: its event comes back from the window system
         QTest.mouseRelease(self._native, _LEFT, _NO_MODIFIER, points[-1])
 
     def key(self, key: Qt.Key, *, control: bool = False) -> None:
@@ -56,11 +57,13 @@ class Hand:
         Raises:
             InfoSAMError: the panel shows no such button, or it is disabled.
         """
+        self.rest(_TICK_MS)  # the panel follows the session in the next turn of the event loop
         buttons = [b for b in panel.findChildren(QAbstractButton) if b.text() == text and b.isVisible()]
         if not buttons or not buttons[0].isEnabled():
             raise InfoSAMError(f"the panel has no button {text!r} that can be pressed now")
         panel.ensureWidgetVisible(buttons[0])
         QTest.mouseClick(buttons[0], _LEFT)
+        self.rest(_TICK_MS)
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float) -> None:
         """Let the window live until something has happened.

@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 PACK = "leaf_lesions"
 LABELLED = 8  # images that the expert labels; all others are held out
-CORRECTED = 3  # images whose labels are also corrected by hand
 MODEL = "sam_pocket"
 PROMPT = "point"
 START_SECONDS = 120.0
@@ -72,8 +71,9 @@ class Loop:
 
     def play(self) -> Result:
         """From the first click to the better model."""
-        self._hand.wait(self._ready, "the model and the first image", START_SECONDS)
+        self._hand.wait(lambda: self._session.device and self._session.shown, "the model", START_SECONDS)
         self._hand.press(self._panel, "Prompt")
+        self._hand.wait(self._ready, "the first image", START_SECONDS)
         label_iou = self._label_all()
         log.info("labelled %d objects", self._expert.effort.objects)
         self._show(LABELLED)
@@ -108,7 +108,7 @@ class Loop:
             for number, truth in enumerate(self._truth(index)):
                 if (index, number) == (0, 0):
                     self._record_first(truth)
-                scores.append(self._expert.label(truth, correct=index < CORRECTED))
+                scores.append(self._expert.label(truth))
                 if (index, number) == (0, 0):
                     self._picture("2_corrected")
             log.info("image %d of %d: labels at IoU %.2f", index + 1, LABELLED, float(np.mean(scores)))

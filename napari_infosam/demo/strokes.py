@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
 from scipy import ndimage as ndi
 
 from infosam.types import BoolArray
 
-BRUSH = 3  # pixels
+BRUSH = 1  # pixels
 Stroke = list[tuple[float, float]]
 
 
 def strokes(region: BoolArray) -> list[Stroke]:
-    """Strokes of a BRUSH-wide brush over an (H, W) region: row by row, as a person shades an area in.
+    """Strokes of a BRUSH-wide brush that shade an (H, W) region in, row by row.
 
-    Specks that a person would not bother with are left out.
+    Single pixels are left out: a person would not bother.
     """
-    region = ndi.binary_opening(region, np.ones((2, 2), bool))
     result: list[Stroke] = []
-    for row in range(1, region.shape[0], BRUSH - 1):
-        covered = region[row - 1 : row + 1].all(axis=0)
-        runs, count = ndi.label(covered)
-        for (columns,) in ndi.find_objects(runs, count):
-            start, end = columns.start, columns.stop - 1
-            if end > start:
-                result.append([(row, start), (row, (start + end) / 2), (row, end)])
+    for row, line in enumerate(region):
+        runs, _ = ndi.label(line)
+        for (columns,) in ndi.find_objects(runs):
+            if columns.stop - columns.start > 1:
+                result.append([(row, columns.start), (row, columns.stop - 1)])
     return result

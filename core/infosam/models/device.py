@@ -30,6 +30,17 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    tell = getattr(torch.cpu, "get_capabilities", None)  # older versions of PyTorch do not tell
+    known: dict[str, object] = {} if tell is None else tell()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -103,7 +103,8 @@ class SampleSet:
         """The pixels (B, 3, S, S) of the images `numbers`, and their embeddings."""
         rows = [self._store.get(number) for number in numbers]
         pixels, *levels = (
-            torch.stack(column).to(device, torch.float32) for column in zip(*rows, strict=True)
+            torch.stack([tensor.to(device, torch.float32) for tensor in column])
+            for column in zip(*rows, strict=True)
         )
         return pixels, ImageEmbedding(levels[0], tuple(levels[1:])) if levels else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 from infosam.data.labelled import LabelledImage
 from infosam.distill import Task
 from infosam.models.base import PromptableModel
+from infosam.models.device import has_fast_bfloat16
 from infosam.training.batches import Batches
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import NotFinite, memory_errors
@@ -55,7 +57,7 @@ class Trainer:
 
     Every random draw of a step follows from the seed and the step, and torch's generators are in the
     checkpoint, so that a resumed run on the CPU ends with the same bits as an uninterrupted one. `clean` mode
-    trains in bfloat16 where a CUDA device has it; losses are computed in float32.
+    trains in bfloat16 where the device is fast at it; losses are computed in float32.
 
     Args:
         student: the model in training; parameters that ask for a gradient are trained.
@@ -109,10 +111,15 @@ class Trainer:
         """
         try:
             with memory_errors(self.student.device):
+                self._sweep()
                 yield self._started()
                 yield from self._prepare()
                 if self._resume:
                     self.state.restore(self._checkpoint_path())
+                if self._cancelled():  # perhaps with images not prepared: nothing can be measured now
+                    if not self.state.best:
+                        self.state.keep()
+                    return self._outcome("cancelled")
                 return (yield from self._loop())
         finally:
             for store in self._stores:
@@ -137,6 +144,9 @@ class Trainer:
             raise
         if validator is None:
             self.state.keep()
+        return self._outcome(status)
+
+    def _outcome(self, status: Status) -> Outcome:
         progress = self.state.progress
         return Outcome(
             status, self.state.best, progress.best_step, progress.best_iou, progress.step, progress.seconds
@@ -189,9 +199,8 @@ class Trainer:
         return Step(progress.step, self.steps, values, lr, progress.seconds, eta)
 
     def _precision(self) -> torch.autocast:
-        device = self.student.device.type
-        use = device == "cuda" and self.config.mode == "clean" and torch.cuda.is_bf16_supported()
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=use)
+        use = self.config.mode == "clean" and has_fast_bfloat16(self.student.device)
+        return torch.autocast(self.student.device.type, dtype=torch.bfloat16, enabled=use)
 
     def _started(self) -> Started:
         return Started(
@@ -205,12 +214,25 @@ class Trainer:
             model=self.student.name,
         )
 
+    def _sweep(self) -> None:
+        """Remove what a killed process has left in the folder, and what no longer counts."""
+        if self._folder is None:
+            return
+        for leftover in self._folder.glob("cache-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for partial in self._folder.glob(f"{CHECKPOINT_NAME}.*.partial"):
+            partial.unlink(missing_ok=True)
+        if not self._resume:
+            self._checkpoint_path().unlink(missing_ok=True)
+
     def _prepare(self) -> Iterator[Preparing]:
         done, total = 0, len(self._train.images) + len(self._validation.images)
         for samples in (self._train, self._validation):
             for _ in samples.prepare():
                 done += 1
                 yield Preparing("embedding images", done, total)
+                if self._cancelled():
+                    return
 
     def _identity(self) -> dict[str, Any]:
         settings = asdict(self.config)
