@@ -197,8 +197,9 @@ class AdaptConfig:
     """Everything that decides an adaptation run; a bad value raises ValueError quoting itself.
 
     steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per
-    step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to measure.
-    rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1, 1, 0.5).
+    step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to
+    measure. rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1,
+    1, 0.5).
     """
 
     peft: str = "adapter"
