@@ -158,11 +158,21 @@ def explain(ending: Ending) -> tuple[str, str]:
         if name == "SIGKILL":
             return "The training process was killed.", OUT_OF_MEMORY_ADVICE
         return f"The training process was ended by the system ({name}).", "Start it again."
-    last = next((said for line in reversed(ending.tail.splitlines()) if (said := line.strip(FRAME))), "")
+    last = _last_words(ending.tail)
     if "MemoryError" in last or "out of memory" in last.lower():
         return f"The training process ran out of memory: {last}", OUT_OF_MEMORY_ADVICE
     reason = f"The training process stopped unexpectedly (exit code {ending.code})"
     return f"{reason}: {last}" if last else f"{reason}.", "The log has the details."
+
+
+def _last_words(tail: str) -> str:
+    """The last line that says something; a framed error, which may have several lines, as one."""
+    lines = tail.rstrip().splitlines()
+    framed = bool(lines) and lines[-1].lstrip().startswith("╰")
+    starts = [index for index, line in enumerate(lines) if line.lstrip().startswith("╭")]
+    if framed and starts:
+        return " ".join(line.strip(FRAME) for line in lines[starts[-1] + 1 : -1])
+    return lines[-1].strip() if lines else ""
 
 
 def _sentence(text: str) -> str:

@@ -134,7 +134,11 @@ def test_a_cancelled_process_that_had_to_be_killed_counts_as_stopped() -> None:
             "smaller model",
         ),
         (Ending(0), "exit code 0).", "log"),
-        (Ending(2, "╭─ Error ─╮\n│ No such option: --x │\n╰─────────╯\n"), "2): No such option: --x", "log"),
+        (
+            Ending(2, "Usage\n╭─ Error ─╮\n│ No such │\n│ option  │\n╰─────────╯\n"),
+            "2): No such option",
+            "log",
+        ),
     ],
 )
 def test_an_ending_without_a_report_is_explained(ending: Ending, message: str, advice: str) -> None:
