@@ -21,7 +21,7 @@ from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import Adaptation, Adapter
 from infosam.training.checkpoint import CHECKPOINT_NAME
-from infosam.training.failure import TrainingError
+from infosam.training.failure import TrainingError, memory_errors
 from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report
 
 __all__ = ["Adapter", "Project", "adapt", "evaluate", "load_model"]
@@ -88,7 +88,8 @@ def evaluate(
     if not unseen:
         raise BadInputError(f"{exclude} has seen all {len(images)} images: evaluate on others")
     loaded = load_model(model) if isinstance(model, str) else model
-    return evaluate_images(unseen, loaded, settings, progress=progress)
+    with memory_errors(loaded.device):
+        return evaluate_images(unseen, loaded, settings, progress=progress)
 
 
 def adapt(
@@ -138,11 +139,11 @@ def adapt(
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         images = read_images(data, objects=objects, limit=limit, seed=config.seed, revision=revision)
-        if isinstance(model, str):
-            model = registry.load(model, checkpoint=checkpoint, device=config.device)
-        run = Adaptation(
-            model, images, config, folder, current=Path(current) if current is not None else None
-        )
+        in_use = None if current is None else Path(current)
+        with memory_errors(f"device {config.device!r}"):
+            if isinstance(model, str):
+                model = registry.load(model, checkpoint=checkpoint, device=config.device)
+            run = Adaptation(model, images, config, folder, current=in_use)
         return (yield from run.run(resume=resume, cancelled=cancelled))
     except InfoSAMError as error:
         yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())

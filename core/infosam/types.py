@@ -207,7 +207,7 @@ class AdaptConfig:
     mode: RunMode = "clean"
     steps: int | None = None
     batch_size: int = 8
-    lr: float = 2e-4
+    lr: float | None = None
     final_lr_ratio: float = 0.1
     val_fraction: float = 0.25
     validate_every: int = 25
@@ -230,7 +230,7 @@ class AdaptConfig:
                 f"batch_size must be at least 2, not {self.batch_size}: InfoSAM compares the prompts of a "
                 "batch with each other, and for a single one its losses and gradients are exactly zero"
             )
-        if not self.lr > 0:
+        if self.lr is not None and not self.lr > 0:
             raise ValueError(f"lr must be positive, not {self.lr}")
         if not 0 < self.final_lr_ratio <= 1:
             raise ValueError(f"final_lr_ratio must lie in (0, 1], not {self.final_lr_ratio}")

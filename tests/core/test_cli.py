@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infosam.cli.app import app, main
+from infosam.cli.politeness import polite_threads
 from infosam.cli.stop import StopRequests
 from infosam.data.io import read_mask
 from infosam.models import registry
@@ -99,6 +101,23 @@ def test_help_and_models_need_no_torch() -> None:
             [sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_idle_threads_of_every_command_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    invoke("models")
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    invoke("models")
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (16, 15)])
+def test_training_leaves_a_core_free_where_it_can(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr("infosam.cli.politeness.usable_cores", lambda: cores)
+    assert polite_threads() == threads
 
 
 def test_models_lists_all_in_both_forms() -> None:
@@ -268,6 +287,16 @@ def test_pocket_itself_answers_from_the_command_line(single_thread: None, tmp_pa
 
 
 # -------------------------------------------------------------------------------------- the loop in another
+
+
+@pytest.mark.slow
+def test_pretrain_stops_after_its_minutes_with_weights(tmp_path: Path) -> None:
+    result = invoke("pretrain", "-o", tmp_path, "--minutes", "0", "--threads", "1", "--json")
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert Path(scores["weights"]).is_file()
+    assert scores["step"] == 0
+    assert 0 <= scores["box"] <= 1
 
 
 def adapt_arguments(data: Path, out: Path, steps: int) -> list[str | Path]:

@@ -26,8 +26,9 @@ from infosam.cli.options import (
     check_model,
     check_objects,
 )
+from infosam.cli.politeness import lower_priority, polite_threads
 from infosam.cli.progress import AdaptProgress
-from infosam.cli.stop import StopRequests, lower_priority, polite_threads
+from infosam.cli.stop import StopRequests
 from infosam.reporting import to_json
 from infosam.types import RUN_MODES, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
 
@@ -43,7 +44,9 @@ def adapt(
     mode: Annotated[str, typer.Option(help="clean, official or paper.")] = _DEFAULT.mode,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")] = None,
     batch_size: Annotated[int, typer.Option(help="Prompts per step, at least 2.")] = _DEFAULT.batch_size,
-    lr: Annotated[float, typer.Option(help="The learning rate of the first step.")] = _DEFAULT.lr,
+    lr: Annotated[
+        float | None, typer.Option(help="The learning rate of the first step; chosen by the model.")
+    ] = None,
     val_fraction: Annotated[
         float, typer.Option(help="The share of the images held out to measure.")
     ] = _DEFAULT.val_fraction,

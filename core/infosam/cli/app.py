@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from infosam.cli import adapt_command, evaluate_command, models_command, pretrain_command, segment_command
+from infosam.cli.politeness import wait_without_spinning
 from infosam.types import InfoSAMError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 def _common(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more, on stderr.")] = False,
 ) -> None:
+    wait_without_spinning()
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
 

@@ -27,17 +27,20 @@ def pretrain(
     seed: Seed = 0,
     device: Device = "auto",
     threads: Threads = None,
+    shards: Annotated[int, typer.Option(min=1, help="Threads that each take a share of every batch.")] = 1,
     as_json: AsJson = False,
     events: Annotated[bool, typer.Option("--events", help="Print every report as a line of JSON.")] = False,
 ) -> None:
     """Train sam_pocket from random weights on generated scenes. Ctrl+C leaves a checkpoint."""
-    from infosam.training import pretrain as training
+    from infosam.training.pretrain import WEIGHTS
+    from infosam.training.pretrain import pretrain as run_pretraining
+    from infosam.training.pretrain_config import PretrainConfig
 
     stop = StopRequests()
     stop.listen_to_signals()
-    config = training.PretrainConfig(seed=seed, device=device, threads=threads)
+    config = PretrainConfig(seed=seed, device=device, threads=threads, shards=shards)
     scores: dict[str, Any] = {}
-    with closing(training.pretrain(config, out=out, minutes=minutes, resume=resume)) as run:
+    with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume)) as run:
         for report in run:
             if events:
                 sys.stdout.write(json_line(asdict(report)) + "\n")
@@ -50,7 +53,7 @@ def pretrain(
             if stop.cancelled() or stop.leaving():
                 break
     if as_json:
-        print_json({"out": str(out), **scores})
+        print_json({"weights": str(out / WEIGHTS), **scores})
 
 
 def _show_step(report: Step) -> None:

@@ -70,22 +70,3 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 4096)
     except OSError:
         return b""
-
-
-def lower_priority() -> None:
-    """Let the programs that people look at go first; where the system has no niceness, nothing changes."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-
-
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def polite_threads() -> int:
-    """The threads that training takes unless told: one core stays free where there are more than two."""
-    cores = usable_cores()
-    return cores - 1 if cores > 2 else cores

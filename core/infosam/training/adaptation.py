@@ -24,6 +24,7 @@ TOO_FEW = (
     "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
     "trained on everything, for a fixed number of steps."
 )
+UNTRAINED = "The run was cancelled before its first step: this adapter has learnt nothing."
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,9 @@ class Adaptation:
         return Adapter(self.folder, read_adapter_info(self.folder))
 
     def _card(self, outcome: Outcome) -> Generator[Report, None, Card]:
+        if outcome.steps == 0:
+            nothing = card_scores([], self.model)
+            return Card(nothing, nothing, None, UNTRAINED)
         models = {"pretrained": self.model, "current": self._current, "new": self.student}
         scores: dict[str, dict[str, Scores]] = {}
         for number, (name, model) in enumerate(models.items()):
@@ -118,9 +122,7 @@ class Adaptation:
         notes = []
         if not self.validation:
             notes.append(TOO_FEW)
-        if outcome.steps == 0:
-            notes.append("The run was cancelled before its first step: this adapter has learnt nothing.")
-        elif self.validation and outcome.best_step == 0:
+        if self.validation and outcome.best_step == 0:
             notes.append("No step scored better than the start: this adapter is the untrained one.")
         if self._current_info is not None:
             known = self._current_info.keys("train") & {image.key for image in self.validation}

@@ -28,8 +28,8 @@ class NotFinite(TrainingError):
 
 
 @contextmanager
-def memory_errors(device: torch.device) -> Iterator[None]:
-    """Turns the many faces of a full memory into `OutOfMemory`.
+def memory_errors(device: torch.device | str) -> Iterator[None]:
+    """Turns the many faces of a full memory into `OutOfMemory`, which names `device`.
 
     PyTorch's own error is a RuntimeError, which Qt workers are known to swallow, and the CPU allocator's is a
     plain one that only its text tells apart.

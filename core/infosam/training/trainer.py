@@ -21,7 +21,7 @@ from infosam.training.batches import Batches
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import NotFinite, memory_errors
 from infosam.training.samples import SampleSet
-from infosam.training.schedule import cosine_lr, cosine_period, default_steps
+from infosam.training.schedule import cosine_lr, cosine_period, default_lr, default_steps
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
 from infosam.training.validation import Validator
@@ -100,7 +100,8 @@ class Trainer:
             )
         self.steps = config.steps or default_steps(n_objects, config.batch_size, config.mode)
         self._period = cosine_period(self.steps, n_objects, config.batch_size, config.mode)
-        self.state = RunState(student, task.auxiliary(), config.lr, self._identity())
+        self.lr = config.lr or default_lr(student.family, config.mode)
+        self.state = RunState(student, task.auxiliary(), self.lr, self._identity())
 
     def run(self) -> Generator[Report, None, Outcome]:
         """Train. Closing the generator between two reports writes a checkpoint and ends the run.
@@ -179,7 +180,7 @@ class Trainer:
 
     def _step(self, batches: Batches, stopwatch: _Stopwatch) -> Step:
         progress, optimiser = self.state.progress, self.state.optimiser
-        lr = cosine_lr(progress.step, self._period, self.config.lr, self.config.final_lr_ratio)
+        lr = cosine_lr(progress.step, self._period, self.lr, self.config.final_lr_ratio)
         for group in optimiser.param_groups:
             group["lr"] = lr
         self.task.train()
@@ -189,7 +190,7 @@ class Trainer:
         if not math.isfinite(values["loss"]):
             raise NotFinite(
                 f"the loss became {values['loss']} at step {progress.step + 1}",
-                f"start again with a learning rate below {self.config.lr:g}",
+                f"start again with a learning rate below {self.lr:g}",
             )
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from infosam.training.schedule import cosine_lr, cosine_period, default_steps
+from infosam.training.schedule import cosine_lr, cosine_period, default_lr, default_steps
 
 
 def test_cosine_falls_from_lr_to_its_end() -> None:
@@ -20,6 +20,10 @@ def test_official_cosine_ends_above_its_end() -> None:
     assert (steps, period) == (990, 1000)
     assert 2e-5 < cosine_lr(steps - 1, period, 2e-4, 0.1) < 2.1e-5
     assert cosine_period(steps, 398, 4, "paper") == steps
+
+
+def test_the_pocket_model_learns_faster_in_clean_mode_only() -> None:
+    assert default_lr("pocket", "clean") > default_lr("pocket", "official") == default_lr("sam", "clean")
 
 
 def test_clean_steps_are_bounded() -> None:

@@ -225,6 +225,27 @@ def test_cancel_keeps_the_best_so_far(tiny_model: PromptableModel, labelled_imag
     assert outcome.best_iou == max(report.iou for report in of_kind(reports, Validated))
 
 
+def test_cancel_while_preparing_ends_at_once(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    images = labelled_images(5)
+    trainer = make_trainer(tiny_model, images[:4], images[4:], config_of(), cancelled=lambda: True)
+    reports, outcome = drain(trainer.run())
+    assert [type(report) for report in reports] == [Started, Preparing]
+    assert (outcome.status, outcome.steps) == ("cancelled", 0)
+    assert same(outcome.best, dict(peft.trainable_state(trainer.student)))
+
+
+def test_a_new_run_clears_what_a_killed_one_left(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "cache-old").mkdir()
+    (tmp_path / "cache-old" / "0.safetensors").touch()
+    (tmp_path / f"{CHECKPOINT_NAME}.7.partial").touch()
+    (tmp_path / CHECKPOINT_NAME).write_text("of another run")
+    (tmp_path / "notes.txt").touch()
+    next(make_trainer(tiny_model, labelled_images(2), [], config_of(), folder=tmp_path).run())
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize(
     "error",
     [
