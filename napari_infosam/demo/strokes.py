@@ -6,19 +6,21 @@ from scipy import ndimage as ndi
 
 from infosam.types import BoolArray
 
-BRUSH = 1  # pixels
+BRUSH = 3  # pixels
 Stroke = list[tuple[float, float]]
 
 
 def strokes(region: BoolArray) -> list[Stroke]:
-    """Strokes of a BRUSH-wide brush that shade an (H, W) region in, row by row.
+    """Strokes of a BRUSH-wide brush that shade an (H, W) region in, line by line, as a person does it.
 
-    Single pixels are left out: a person would not bother.
+    A stroke stays half a brush inside the ends of its line. Slivers narrower than the brush are left out.
     """
+    half = BRUSH // 2
     result: list[Stroke] = []
-    for row, line in enumerate(region):
-        runs, _ = ndi.label(line)
+    for row in range(half, region.shape[0], BRUSH):
+        runs, _ = ndi.label(region[row])
         for (columns,) in ndi.find_objects(runs):
-            if columns.stop - columns.start > 1:
-                result.append([(row, columns.start), (row, columns.stop - 1)])
+            start, end = columns.start + half, columns.stop - 1 - half
+            if end >= start:
+                result.append([(row, start), (row, end)])
     return result
