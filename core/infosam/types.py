@@ -270,7 +270,7 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step. losses: "loss" and its parts. eta: seconds left, an estimate."""
+    """One optimiser step. losses: "loss" and its parts. seconds: trained so far. eta: seconds left, about."""
 
     step: int
     steps: int
