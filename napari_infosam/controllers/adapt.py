@@ -23,7 +23,7 @@ from napari_infosam.views.adapt_view import AdaptView
 if TYPE_CHECKING:
     from infosam import Project
 
-DRAW_MS = 200  # reports may come faster than they are worth drawing
+DRAW_MS = 500  # reports may come faster than they are worth drawing
 P = ParamSpec("P")
 
 
@@ -70,7 +70,7 @@ class AdaptController:
         self._before_start = before_start
         self._new_process = new_process
         self._launched: _Launched | None = None
-        self._draw = QSignalThrottler()
+        self._draw = QSignalThrottler(parent=view)  # draws no view that is gone
         self._draw.setTimeout(DRAW_MS)
         self._draw.triggered.connect(lambda: view.setRun(state.run))
         view.adapt_requested.connect(self.start)
@@ -180,7 +180,6 @@ class AdaptController:
         launched.process = None
         run = adapt_run.end(self.state.run, ending, resumable=launched.record.can_resume)
         self.state.run = run
-        self._plan()
         if run.finished is not None:
             self._keep(launched, run.finished)
         if run.finished is not None or not run.resumable:
@@ -194,6 +193,7 @@ class AdaptController:
         self._session.adapters_changed()
         if finished.steps:
             remember_pace(project, record.model, record.peft, finished.seconds / finished.steps)
+        self._plan()
 
     def _leave_process(self) -> None:
         launched, self._launched = self._launched, None

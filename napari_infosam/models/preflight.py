@@ -40,7 +40,8 @@ class Preflight:
         labelled = f"{_count(self.n_objects, 'object')} on {_count(self.n_images, 'image')}"
         if self.blocked:
             return f"{labelled}."
-        time = "" if self.seconds is None else f" At most {about(self.seconds)}."
+        unknown = " The time left is shown once it trains."
+        time = f" At most {about(self.seconds)}." if self.seconds else unknown
         if not self.n_val_images:
             return f"{labelled}: all train. With a second labelled image, the gain can be measured.{time}"
         train = self.n_images - self.n_val_images

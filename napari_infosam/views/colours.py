@@ -8,7 +8,7 @@ from napari.utils.theme import get_theme
 BETTER = "#3fa652"
 WORSE = "#e0664f"
 WARNING = "#d99a1c"
-SERIES = ("#4c8dff", "#d99a1c", "#b07be0", "#3fa652", "#7f8b99")
+SERIES = ("#4c8dff", "#d99a1c", "#b07be0", "#3fa652", "#7f8b99", "#e0664f", "#2fb5b5")
 """Lines of a plot, the most important first."""
 PRIMARY = (
     "QPushButton:enabled { background: #3b6fd4; color: white; }"

@@ -18,7 +18,7 @@ from napari_infosam.views.colours import BETTER, SERIES
 if TYPE_CHECKING:
     from napari_infosam.views.chart import Chart, Line
 
-INTERVAL = 250  # ms between two drawings
+INTERVAL = 500  # ms between two drawings
 LOSS_HEIGHT, IOU_HEIGHT = 180, 150
 TOTAL = "loss"  # the key of the sum in a step's losses; the other keys are its parts
 

@@ -26,6 +26,7 @@ class RunView(QWidget):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._bar = QProgressBar()
+        self._bar.setRange(0, RESOLUTION)
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(14)
         self._bar.setStyleSheet(BAR)
@@ -61,11 +62,11 @@ class RunView(QWidget):
         self._cancel.setVisible(value.is_active and not value.cancelling)
         self._stop.setVisible(value.is_active and value.cancelling)
         self._resume.setVisible(value.resumable and not value.is_active)
-        if value.fraction is None:
-            self._bar.setRange(0, 0)  # a bar that only shows that work goes on
-        else:
-            self._bar.setRange(0, RESOLUTION)
-            self._bar.setValue(round(RESOLUTION * value.fraction))
+        # An animated bar would have the whole window, canvas included, painted many times a second, and a bar
+        # in motion is painted at once, alone; this one waits for the next turn like everything else.
+        self._bar.setUpdatesEnabled(False)
+        self._bar.setValue(round(RESOLUTION * (value.fraction or 0)))
+        self._bar.setUpdatesEnabled(True)
         self.setVisible(value.is_active or bool(value.message))
 
 

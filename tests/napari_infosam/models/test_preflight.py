@@ -13,7 +13,8 @@ from napari_infosam.models.preflight import Preflight
         (Preflight(1, 1), "1 object on 1 image.", "Label one more object"),
         (
             Preflight(2, 1),
-            "2 objects on 1 image: all train. With a second labelled image, the gain can be measured.",
+            "2 objects on 1 image: all train. With a second labelled image, the gain can be measured. "
+            "The time left is shown once it trains.",
             "",
         ),
         (

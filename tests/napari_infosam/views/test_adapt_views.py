@@ -163,14 +163,14 @@ def test_an_interrupted_run_is_offered(view: AdaptView, qtbot: QtBot) -> None:
     assert "interrupted" not in text(view)
 
 
-def test_the_bar_shows_progress_or_that_there_is_some(view: AdaptView) -> None:
+def test_the_bar_shows_progress_where_it_is_known(view: AdaptView) -> None:
     bar = view.findChild(QProgressBar)
     view.setRun(begin(Path("run")))
-    assert (bar.minimum(), bar.maximum()) == (0, 0)
+    assert bar.value() == bar.minimum()
     view.setRun(running(50))
     assert bar.value() / bar.maximum() == pytest.approx(0.25)
     view.setRun(cancelling(running(50)))
-    assert bar.maximum() == 0
+    assert bar.value() == bar.minimum()
 
 
 @pytest.mark.parametrize(
