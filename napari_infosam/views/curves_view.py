@@ -26,8 +26,8 @@ TOTAL = "loss"  # the key of the sum in a step's losses; the other keys are its 
 class CurvesView(QWidget):
     """Two charts over the steps, redrawn a few times a second at most.
 
-    The plotting library takes half a second to import: a thread does that as soon as there is a view, and
-    what is to be shown waits for it.
+    The plotting library takes half a second to import: a thread does that as soon as there is a view. Then the
+    charts are built, one in a turn of the event loop, so that nothing has to wait when a run begins.
     """
 
     def __init__(self) -> None:
@@ -44,6 +44,7 @@ class CurvesView(QWidget):
         self._timer.timeout.connect(self._redraw)
         self._import = threading.Thread(target=import_module, args=("pyqtgraph",), daemon=True)
         self._import.start()
+        self._timer.start()
         self.setVisible(False)
 
     def value(self) -> Run:
@@ -57,7 +58,7 @@ class CurvesView(QWidget):
             self._timer.start()
 
     def _redraw(self) -> None:
-        """Draw what is there now. Each chart is built in a turn of its own, so that the window waits less."""
+        """Draw what is there now, once the charts are there."""
         if self._import.is_alive():
             self._timer.start()
         elif self._loss is None:
