@@ -26,8 +26,8 @@ TOTAL = "loss"  # the key of the sum in a step's losses; the other keys are its 
 class CurvesView(QWidget):
     """Two charts over the steps, redrawn a few times a second at most.
 
-    The plotting library takes half a second to import: a thread does that as soon as there is a view. Then the
-    charts are built, one in a turn of the event loop, so that nothing has to wait when a run begins.
+    The plotting library takes half a second to import: a thread does that as soon as there is a view. Then
+    the charts are built, one in a turn of the event loop, so that nothing has to wait when a run begins.
     """
 
     def __init__(self) -> None:
