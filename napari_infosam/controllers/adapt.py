@@ -170,8 +170,11 @@ class AdaptController:
         self.state.interrupted = None
         self.state.run = run
 
+    @shown
     def _on_report(self, report: Report) -> None:
         self.state.run = adapt_run.apply(self.state.run, report)
+        if isinstance(report, Finished) and self._launched is not None:
+            self._keep(self._launched, report)  # at once: the decision may come before the process has ended
 
     @shown
     def _on_end(self, ending: Ending) -> None:
@@ -180,9 +183,7 @@ class AdaptController:
         launched.process = None
         run = adapt_run.end(self.state.run, ending, resumable=launched.record.can_resume)
         self.state.run = run
-        if run.finished is not None:
-            self._keep(launched, run.finished)
-        if run.finished is not None or not run.resumable:
+        if run.finished is None and not run.resumable:
             remember(launched.project, None)
 
     def _keep(self, launched: _Launched, finished: Finished) -> None:
@@ -190,6 +191,7 @@ class AdaptController:
         project, record = launched.project, launched.record
         adapter = project.add_adapter(record.folder, base_model=record.model, card=asdict(finished.card))
         launched.adapter_id = adapter.id
+        remember(project, None)
         self._session.adapters_changed()
         if finished.steps:
             remember_pace(project, record.model, record.peft, finished.seconds / finished.steps)
@@ -210,7 +212,7 @@ class AdaptController:
 
     def _reset(self, notice: str) -> None:
         """Ready for the next run."""
-        self._launched = None
+        self._leave_process()
         self.state.run = Run()
         self.state.notice = notice
         self._session.adapters_changed()

@@ -29,7 +29,7 @@ from napari_infosam.samples import sample_folder
 log = logging.getLogger(__name__)
 
 PACK = "leaf_lesions"
-LABELLED = 6  # images that the expert labels; all others are held out
+LABELLED = 8  # images that the expert labels; all others are held out
 MODEL = "sam_pocket"
 PROMPT = "point"
 START_SECONDS = 120.0

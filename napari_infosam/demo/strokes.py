@@ -6,14 +6,14 @@ from scipy import ndimage as ndi
 
 from infosam.types import BoolArray
 
-BRUSH = 3  # pixels
+BRUSH = 1  # pixels
 Stroke = list[tuple[float, float]]
 
 
 def strokes(region: BoolArray) -> list[Stroke]:
     """Strokes of a BRUSH-wide brush that shade an (H, W) region in, line by line, as a person does it.
 
-    A stroke stays half a brush inside the ends of its line. Slivers narrower than the brush are left out.
+    A stroke stays half a brush inside the ends of its line.
     """
     half = BRUSH // 2
     result: list[Stroke] = []
