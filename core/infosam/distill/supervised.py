@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infosam.losses import structure_loss, structure_loss_per_mask
+from infosam.losses import structure_loss, structure_loss_per_mask, window_for
 from infosam.types import DecoderOutput, RunMode
 
 
@@ -17,9 +17,9 @@ def supervised_losses(
 
     "official" is the structure loss of token 0 as the released script optimises it: plain cross entropy, all
     pixels, padding included. "paper" has the weighted cross entropy of the formula. "clean" leaves padding
-    out and also supervises the best of the three multi-mask tokens and the IoU head, as SAM's own training
-    does (Kirillov et al. 2023, appendix A), so that the candidates offered after adaptation stay worth
-    choosing from.
+    out, scales the boundary window with the model's input (`window_for`), and also supervises the best of the
+    three multi-mask tokens and the IoU head, as SAM's own training does (Kirillov et al. 2023, appendix A),
+    so that the candidates offered after adaptation stay worth choosing from.
 
     Args:
         output: from the student's decoder.
@@ -34,7 +34,7 @@ def supervised_losses(
         logits = _to_size(output.logits[:, :1], targets)
         return {"structure": structure_loss(logits, targets, weighted_bce=mode == "paper")}
     logits = _to_size(output.logits, targets)
-    losses = structure_loss_per_mask(logits, targets, valid=valid)
+    losses = structure_loss_per_mask(logits, targets, valid=valid, window=window_for(targets.shape[-1]))
     true_iou = _mask_iou(logits, targets, valid)
     return {
         "structure": losses[:, 0].mean(),

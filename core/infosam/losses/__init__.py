@@ -2,7 +2,7 @@
 
 from infosam.losses.infosam import gram, relation_compression_loss, relation_distillation_loss
 from infosam.losses.renyi import renyi_entropy
-from infosam.losses.structure import boundary_weight, structure_loss, structure_loss_per_mask
+from infosam.losses.structure import boundary_weight, structure_loss, structure_loss_per_mask, window_for
 
 __all__ = [
     "boundary_weight",
@@ -12,4 +12,5 @@ __all__ = [
     "renyi_entropy",
     "structure_loss",
     "structure_loss_per_mask",
+    "window_for",
 ]

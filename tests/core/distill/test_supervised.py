@@ -5,25 +5,28 @@ import torch
 import torch.nn.functional as F
 
 from infosam.distill.supervised import supervised_losses
-from infosam.losses import structure_loss
+from infosam.losses import structure_loss, window_for
 from infosam.types import DecoderOutput
 
 pytestmark = pytest.mark.usefixtures("single_thread")
+
+SIDE = 128
+CLEAN = window_for(SIDE)
 
 
 def case():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 4, 16, 16, generator=generator).requires_grad_()
     iou = torch.rand(3, 4, generator=generator).requires_grad_()
-    targets = torch.zeros(3, 1, 64, 64)
+    targets = torch.zeros(3, 1, SIDE, SIDE)
     targets[:, :, 10:40, 20:50] = 1
-    valid = torch.ones(3, 1, 64, 64, dtype=torch.bool)
-    valid[:, :, 48:] = False
+    valid = torch.ones(3, 1, SIDE, SIDE, dtype=torch.bool)
+    valid[:, :, 96:] = False
     return DecoderOutput(logits, iou, torch.zeros(3, 4, 8)), targets, valid
 
 
 def upsampled(output):
-    return F.interpolate(output.logits, (64, 64), mode="bilinear", align_corners=False)
+    return F.interpolate(output.logits, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
 @pytest.mark.parametrize(("mode", "weighted"), [("official", False), ("paper", True)])
@@ -42,7 +45,7 @@ def test_published_modes_supervise_token_0_on_all_pixels(mode, weighted):
 def test_clean_mode_leaves_padding_out():
     output, targets, valid = case()
     losses = supervised_losses(output, targets, valid, "clean")
-    expected = structure_loss(upsampled(output)[:, :1], targets, valid=valid)
+    expected = structure_loss(upsampled(output)[:, :1], targets, valid=valid, window=CLEAN)
     assert losses["structure"].item() == pytest.approx(expected.item())
     padded = output.logits.detach().clone()
     padded[:, :, 13:] = 40  # of 16 rows, 12 show the image
@@ -56,7 +59,10 @@ def test_clean_mode_supervises_the_best_candidate_of_each_prompt():
     logits = upsampled(output).detach()
     candidates = torch.tensor(
         [
-            [structure_loss(logits[n : n + 1, k : k + 1], targets[:1], valid=valid[:1]) for k in (1, 2, 3)]
+            [
+                structure_loss(logits[n : n + 1, k : k + 1], targets[:1], valid=valid[:1], window=CLEAN)
+                for k in (1, 2, 3)
+            ]
             for n in range(3)
         ]
     )

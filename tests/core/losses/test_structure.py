@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from infosam.losses import boundary_weight, structure_loss, structure_loss_per_mask
+from infosam.losses import boundary_weight, structure_loss, structure_loss_per_mask, window_for
 from infosam.types import BadInputError
 
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -62,6 +62,25 @@ def test_the_weight_rises_at_boundaries_and_at_the_border():
     full = boundary_weight(torch.ones(1, 1, 64, 64))
     assert full[0, 0, 32, 32].item() == pytest.approx(1)
     assert full[0, 0, 0, 0].item() == pytest.approx(4.67, abs=0.01)
+
+
+def test_the_window_is_the_same_share_of_every_input():
+    assert [window_for(side) for side in (1024, 512, 256)] == [31, 15, 7]
+    assert all(window_for(side) % 2 == 1 for side in range(1, 1100))
+
+
+def test_within_a_scaled_window_small_objects_weigh_like_the_ground_around_them():
+    target = torch.zeros(1, 1, 256, 256)
+    target[..., 100:114, 100:114] = 1
+    inside, beside = target > 0, torch.zeros_like(target, dtype=torch.bool)
+    beside[..., 92:122, 92:122] = True
+    beside &= ~inside
+
+    def ratio(weight: torch.Tensor) -> float:
+        return (weight[inside].mean() / weight[beside].mean()).item()
+
+    assert ratio(boundary_weight(target)) > 2.5
+    assert ratio(boundary_weight(target, window_for(256))) < 2
 
 
 @pytest.mark.parametrize("weighted", [False, True])
