@@ -37,13 +37,18 @@ class Hand:
         QTest.mouseClick(self._native, _LEFT, modifier, self._at(position))
         self.rest(20)
 
+    def move(self, position: Sequence[float]) -> None:
+        """Move the pointer there, no button pressed."""
+        QTest.mouseMove(self._native, self._at(position))
+        self.rest(_TICK_MS)  # the pointer really moves: its event comes back from the window system
+
     def drag(self, path: Sequence[Sequence[float]]) -> None:
         """Press at the first position, move through the others, release at the last."""
         points = [self._at(position) for position in path]
         QTest.mousePress(self._native, _LEFT, _NO_MODIFIER, points[0])
         for point in points[1:]:
             QTest.mouseMove(self._native, point)
-            self.rest(_TICK_MS)  # the pointer really moves: its event comes back from the window system
+            self.rest(_TICK_MS)
         QTest.mouseRelease(self._native, _LEFT, _NO_MODIFIER, points[-1])
 
     def key(self, key: Qt.Key, *, control: bool = False) -> None:

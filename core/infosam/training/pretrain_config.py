@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from infosam.models.pocket.build import PocketConfig
-from infosam.training.schedule import cosine_lr
+from infosam.training.schedule import cosine_lr, warm_up
 
 
 @dataclass(frozen=True)
@@ -77,5 +77,4 @@ class PretrainConfig:
         raise ValueError(f"step {step} lies behind the last of {self.steps} steps")
 
     def learning_rate(self, step: int) -> float:
-        rise = min(1.0, (step + 1) / self.warmup)
-        return rise * cosine_lr(step, self.steps, self.lr, self.final_lr_ratio)
+        return warm_up(step, self.warmup) * cosine_lr(step, self.steps, self.lr, self.final_lr_ratio)

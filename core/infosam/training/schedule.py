@@ -8,9 +8,10 @@ import math
 from infosam.types import RunMode
 
 _MIN_STEPS, _MAX_STEPS = 80, 600
-_STEPS_PER_OBJECT = 6
+_STEPS_PER_OBJECT = 3
 _OFFICIAL_EPOCHS = 10
-_RELEASED_LR, _POCKET_LR = 2e-4, 1e-3
+_RELEASED_LR, _POCKET_LR = 2e-4, 5e-4
+_WARM_UP = 10
 
 
 def default_steps(n_objects: int, batch_size: int, mode: RunMode) -> int:
@@ -28,7 +29,7 @@ def default_steps(n_objects: int, batch_size: int, mode: RunMode) -> int:
 def default_lr(family: str, mode: RunMode) -> float:
     """The first learning rate when the configuration names none.
 
-    That of the released scripts, 2e-4; in `clean` mode the pocket model, far smaller than SAM, takes 1e-3.
+    That of the released scripts, 2e-4; in `clean` mode the pocket model, far smaller than SAM, takes 5e-4.
     """
     return _POCKET_LR if family == "pocket" and mode == "clean" else _RELEASED_LR
 
@@ -50,3 +51,16 @@ def cosine_lr(step: int, period: int, lr: float, final_ratio: float) -> float:
     `period`."""
     progress = min(step, period) / period
     return lr * (final_ratio + (1 - final_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def warm_up_steps(mode: RunMode) -> int:
+    """The steps over which the learning rate rises at first; the released scripts have none.
+
+    Without them Adam's first steps, the largest it takes, spoil what a pre-trained decoder knows.
+    """
+    return _WARM_UP if mode == "clean" else 0
+
+
+def warm_up(step: int, steps: int) -> float:
+    """The share of the learning rate that step 0, 1, ... takes: it rises evenly over the first `steps`."""
+    return min(1.0, (step + 1) / steps) if steps else 1.0

@@ -21,7 +21,14 @@ from infosam.training.batches import Batches
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import NotFinite, memory_errors
 from infosam.training.samples import SampleSet
-from infosam.training.schedule import cosine_lr, cosine_period, default_lr, default_steps
+from infosam.training.schedule import (
+    cosine_lr,
+    cosine_period,
+    default_lr,
+    default_steps,
+    warm_up,
+    warm_up_steps,
+)
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
 from infosam.training.validation import Validator
@@ -180,7 +187,9 @@ class Trainer:
 
     def _step(self, batches: Batches, stopwatch: _Stopwatch) -> Step:
         progress, optimiser = self.state.progress, self.state.optimiser
-        lr = cosine_lr(progress.step, self._period, self.lr, self.config.final_lr_ratio)
+        lr = warm_up(progress.step, warm_up_steps(self.config.mode)) * cosine_lr(
+            progress.step, self._period, self.lr, self.config.final_lr_ratio
+        )
         for group in optimiser.param_groups:
             group["lr"] = lr
         self.task.train()

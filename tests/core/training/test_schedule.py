@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from infosam.training.schedule import cosine_lr, cosine_period, default_lr, default_steps
+from infosam.training.schedule import (
+    cosine_lr,
+    cosine_period,
+    default_lr,
+    default_steps,
+    warm_up,
+    warm_up_steps,
+)
 
 
 def test_cosine_falls_from_lr_to_its_end() -> None:
@@ -27,7 +34,14 @@ def test_the_pocket_model_learns_faster_in_clean_mode_only() -> None:
 
 
 def test_clean_steps_are_bounded() -> None:
-    few, some, many = (default_steps(count, 8, "clean") for count in (2, 20, 5000))
+    few, some, many = (default_steps(count, 8, "clean") for count in (2, 50, 5000))
     assert 0 < few < some < many
     assert default_steps(100_000, 8, "clean") == many
     assert default_steps(3, 8, "official") == 10
+
+
+def test_the_learning_rate_rises_at_first_but_not_in_the_published_modes() -> None:
+    rises = [warm_up(step, 4) for step in range(6)]
+    assert rises == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warm_up_steps("clean") > 0
+    assert {warm_up(0, warm_up_steps(mode)) for mode in ("official", "paper")} == {1.0}
