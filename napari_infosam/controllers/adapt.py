@@ -73,6 +73,7 @@ class AdaptController:
         self._draw = QSignalThrottler(parent=view)  # draws no view that is gone
         self._draw.setTimeout(DRAW_MS)
         self._draw.triggered.connect(lambda: view.setRun(state.run))
+        self._drawn_phase = state.run.phase
         view.adapt_requested.connect(self.start)
         view.resume_requested.connect(self.resume)
         view.cancel_requested.connect(self.cancel)
@@ -84,7 +85,7 @@ class AdaptController:
         state.events.preflight.connect(view.setPreflight)
         state.events.interrupted.connect(view.setInterrupted)
         state.events.notice.connect(view.setNotice)
-        state.events.run.connect(self._draw.throttle)
+        state.events.run.connect(self._show_run)
         session.events.project.connect(self._on_project)
         for name in ("n_labelled_objects", "n_labelled_images", "model_name", "embed_seconds"):
             session.events[name].connect(self._plan)
@@ -203,6 +204,15 @@ class AdaptController:
             launched.process.close()
 
     # ----------------------------------------------------------------------------------------------- private
+
+    def _show_run(self, run: Run) -> None:
+        """A new phase brings and takes buttons, so it is drawn at once; steps are drawn now and then."""
+        if run.phase == self._drawn_phase:
+            self._draw.throttle()
+            return
+        self._drawn_phase = run.phase
+        self._draw.cancel()
+        self._view.setRun(run)
 
     def _decided(self) -> tuple[_Launched, int]:
         """The run that a decision is about, and the id of its adapter."""

@@ -73,7 +73,10 @@ class TrainingProcess(QObject):
             stderr=subprocess.PIPE,
             bufsize=0,  # no buffer, no lock that a reading thread would hold while Python shuts down
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-            start_new_session=True,  # Ctrl+C in napari's terminal is not for the child: it must end in order
+            # Ctrl+C in napari's terminal is not for the child: it must end in order. A group of its own is
+            # enough, and a session would be too much: Linux shares its time between sessions first, and
+            # niceness counts only within one.
+            process_group=0 if os.name == "posix" else None,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         self._process = process

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 NEEDED = (
@@ -16,12 +21,53 @@ NEEDED = (
 )
 
 
-def test_the_wheel_holds_the_two_packages_and_what_they_need(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_two_packages_and_what_they_need(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"infosam", "napari_infosam"}
     assert set(NEEDED) <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("core/")]
+
+
+def test_npe2_finds_nothing_wrong_with_the_manifest() -> None:
+    command = [sys.executable, "-m", "npe2", "validate", "napari-infosam"]
+    checked = subprocess.run(command, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert "valid!" in checked.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_the_installed_wheel_plays_the_demo(wheel: Path, tmp_path: Path) -> None:
+    """Installed as its users install it, in an environment of its own, away from the checkout."""
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.fail("this test installs with uv, and finds none: pip install uv")
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+    environment |= {"SAM2_BUILD_CUDA": "0"}
+
+    def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
+        return done
+
+    run(uv, "venv", "--python", sys.executable, "venv")
+    programs = tmp_path / "venv" / "bin"
+    run(uv, "pip", "install", "--python", programs / "python", f"{wheel}[all]")
+    where = run(programs / "python", "-c", "import infosam, napari_infosam; print(infosam.__file__)").stdout
+    assert "site-packages" in where
+    run(programs / "napari-infosam", "demo", "--out", "demo")
+    report = json.loads((tmp_path / "demo" / "report.json").read_text(encoding="utf-8"))
+    assert report["adapted_iou"] > report["base_iou"]
+    assert len(report["screenshots"]) >= 4

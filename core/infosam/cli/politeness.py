@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_NICENESS = 5  # a third of what people look at gets, not a tenth: training must get on, too
+_NICENESS = 10  # a tenth of what people look at gets, as long as that is busy
 
 
 def wait_without_spinning() -> None:
