@@ -4,7 +4,7 @@ python benchmarks/heartbeat.py [--steps 40] [--bar 50]
 
 A real window (under Xvfb: software OpenGL) goes through the loop. For every stage: the longest time between
 two beats, and how many were above the bar. The baseline, in the same run, is napari without the plugin doing
-what napari does itself: stepping through the slices and following the mouse.
+what napari does itself: stepping through the slices, following the mouse and adding layers.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def main() -> None:
 
 def measure(home: Path, steps: int, bar: float) -> None:
     import napari
+    import numpy as np
     from napari.layers import Image
     from qtpy.QtCore import Qt
 
@@ -98,6 +99,15 @@ def measure(home: Path, steps: int, bar: float) -> None:
         step_through()
         for column in range(20, 300, 10):
             hand.move((160, column))
+
+    viewer.add_labels(np.zeros((8, 8), int))  # the first one compiles for a second
+    with heart.stage("napari alone: adds two layers"):
+        for added in (viewer.add_points, viewer.add_vectors):
+            added()
+            hand.rest(200)
+    for _ in range(3):
+        viewer.layers.pop()
+        hand.rest(100)
 
     with heart.stage("panel opens (torch is imported meanwhile)"):
         _, panel = viewer.window.add_plugin_dock_widget("napari-infosam", "Annotate & adapt")

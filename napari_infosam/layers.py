@@ -146,15 +146,15 @@ class ViewerLayers:
             labels.clear()
 
     def overlays(self, shown: ShownImage) -> Overlays:
-        """The overlays over the shown image, visible; made and added if there are none that can lie there."""
+        """The overlays over the shown image, visible; made if none can lie there, and added one by one."""
         image, ndim = self._layer_of(shown), len(shown.index)
         if ndim in self._overlays:
             self._overlays[ndim].move_to(image, shown)
         else:
             self._overlays[ndim] = Overlays(image, shown)
-            with self._adding_layers():
-                for layer in self._overlays[ndim].layers:
-                    self._viewer.layers.append(layer)
+            for number, layer in enumerate(self._overlays[ndim].layers):
+                # One at a time: napari blocks for some 70 ms for every layer.
+                QTimer.singleShot(DRAW_MS * number, partial(self._append, layer))
         self._overlays[ndim].set_visible(True)
         return self._overlays[ndim]
 
@@ -172,6 +172,14 @@ class ViewerLayers:
         self._overlays = {}
         for number, layer in enumerate(left):
             QTimer.singleShot(DRAW_MS * (number + 1), partial(self._remove, layer))
+
+    def _append(self, layer: Layer) -> None:
+        if self._is_overlay(layer):
+            with self._adding_layers():
+                self._viewer.layers.append(layer)
+
+    def _is_overlay(self, layer: Layer) -> bool:
+        return any(layer in overlays.layers for overlays in self._overlays.values())
 
     def _remove(self, layer: Layer) -> None:
         with self._adding_layers():
@@ -237,9 +245,13 @@ class ViewerLayers:
         try:
             yield
         finally:
+            self._adding = False
+            if active not in self._viewer.layers:  # none was, or the one that has just been removed
+                active = self._image
             if active in self._viewer.layers:
                 self._viewer.layers.selection.active = active
-            self._adding = False
+            if self._viewer.layers.selection.active is not self._active:
+                self._on_active()
 
     def _on_active(self) -> None:
         if self._adding:
@@ -283,7 +295,7 @@ class ViewerLayers:
     def _on_removed(self, event: Any) -> None:
         if self._adding:
             return
-        if any(event.value in overlays.layers for overlays in self._overlays.values()):
+        if self._is_overlay(event.value):
             self._drop_overlays()
             self.overlays_closed.emit()
         orphan = self._labels.pop(id(event.value), None)

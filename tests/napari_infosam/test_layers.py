@@ -130,7 +130,7 @@ def test_points_and_box_are_drawn_in_their_colours(viewer: ViewerModel, layers: 
     assert len(overlays.points.data) == len(overlays.box.data) == 0
 
 
-def test_overlays_are_kept_from_slice_to_slice_and_image_to_image(qapp: Any) -> None:
+def test_overlays_are_kept_from_slice_to_slice_and_image_to_image(qtbot: QtBot) -> None:
     viewer = ViewerModel()
     stack = viewer.add_image(np.zeros((4, 20, 30)), name="stack", scale=(3, 1, 1))
     layers = ViewerLayers(viewer)
@@ -147,6 +147,7 @@ def test_overlays_are_kept_from_slice_to_slice_and_image_to_image(qapp: Any) -> 
     assert overlays.candidate.data.shape == (1, 9, 9)
     overlays.show_candidate(np.eye(9, dtype=bool))
     assert overlays.candidate.data.sum() == 9
+    qtbot.waitUntil(lambda: len(viewer.layers) == 5)
     names = [layer.name for layer in viewer.layers]
     assert sorted(names) == sorted(["stack", "other", CANDIDATE_NAME, BOX_NAME, POINTS_NAME])
 
@@ -159,6 +160,7 @@ def test_hidden_overlays_stay_and_are_removed_at_the_end(
     assert not any(layer.visible for layer in overlays.layers)
     assert layers.overlays(layers.shown()) is overlays
     assert all(layer.visible for layer in overlays.layers)
+    qtbot.waitUntil(lambda: all(layer in viewer.layers for layer in overlays.layers))
     layers.close()
     qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["cells"])
 
@@ -167,9 +169,18 @@ def test_a_removed_overlay_ends_prompting(viewer: ViewerModel, layers: ViewerLay
     told: list[None] = []
     layers.overlays_closed.connect(lambda: told.append(None))
     layers.overlays(layers.shown())
+    qtbot.waitUntil(lambda: POINTS_NAME in viewer.layers)
     viewer.layers.remove(POINTS_NAME)
     assert told
     qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["cells"])
+
+
+def test_prompts_are_taken_although_no_layer_was_active(viewer: ViewerModel, layers: ViewerLayers) -> None:
+    viewer.layers.selection.clear()
+    assert viewer.layers.selection.active is None
+    assert layers.labels(layers.shown(), create=True) is not None
+    assert viewer.layers.selection.active is viewer.layers["cells"]
+    assert layers.in_pan_zoom
 
 
 def test_the_brush_goes_to_the_labels_and_back(viewer: ViewerModel, layers: ViewerLayers) -> None:

@@ -80,12 +80,13 @@ class Desk:
 
 @pytest.fixture
 def desk(
-    viewer: ViewerModel, session: Session, layers: ViewerLayers, editor: LabelEditor, qapp: Any
+    viewer: ViewerModel, session: Session, layers: ViewerLayers, editor: LabelEditor, qtbot: QtBot
 ) -> Iterator[Desk]:
     canvas, history = Canvas(), History()
     prompts = PromptController(session, layers, cast(Any, canvas), editor, history)
     annotate = AnnotateController(session, layers, editor, history, prompts)
     session.prompting = True
+    qtbot.waitUntil(lambda: "infosam points" in viewer.layers)
     made = Desk(viewer, session, layers, editor, history, canvas, prompts, annotate)
     # The model has no more to say about a prompt that is gone.
     session.events.prompts.connect(
