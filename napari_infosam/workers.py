@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
+from infosam.politeness import lower_thread_priority
+
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class Worker(QObject):
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=lower_thread_priority)
         self._closed = False
         # Queued, so that even a job that is already done is delivered from the event loop.
         # PyQt6's stubs leave the second argument out.

@@ -63,6 +63,8 @@ class ImageController:
             shown = self._layers.shown()
         except BadInputError as error:
             self._leave()
+            session.image_name = ""
+            session.shown = None
             session.say(str(error) if self._layers.has_image else "", problem=self._layers.has_image)
             return
         if session.shown is not None and session.shown.key == shown.key:
@@ -89,8 +91,6 @@ class ImageController:
         session.prompts = Prompt()
         session.refining = None
         session.image_id = None
-        session.image_name = ""
-        session.shown = None
 
     def _on_project(self, project: Project | None) -> None:
         self._epoch += 1

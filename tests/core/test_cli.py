@@ -14,11 +14,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infosam.cli.app import app, main
-from infosam.cli.politeness import polite_threads
 from infosam.cli.stop import StopRequests
 from infosam.data.io import read_mask
 from infosam.models import registry
 from infosam.models.base import PromptableModel
+from infosam.politeness import polite_threads
 from infosam.reporting import from_json
 from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from infosam.types import Failed, Finished, Report, Started, Step, Validated
@@ -116,7 +116,7 @@ def test_idle_threads_of_every_command_sleep(monkeypatch: pytest.MonkeyPatch) ->
 def test_training_leaves_a_core_free_where_it_can(
     monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
 ) -> None:
-    monkeypatch.setattr("infosam.cli.politeness.usable_cores", lambda: cores)
+    monkeypatch.setattr("infosam.politeness.usable_cores", lambda: cores)
     assert polite_threads() == threads
 
 

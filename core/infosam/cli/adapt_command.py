@@ -26,9 +26,9 @@ from infosam.cli.options import (
     check_model,
     check_objects,
 )
-from infosam.cli.politeness import lower_priority, polite_threads
 from infosam.cli.progress import AdaptProgress
 from infosam.cli.stop import StopRequests
+from infosam.politeness import lower_priority, polite_threads
 from infosam.reporting import to_json
 from infosam.types import RUN_MODES, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
 

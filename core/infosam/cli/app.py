@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from infosam.cli import adapt_command, evaluate_command, models_command, pretrain_command, segment_command
-from infosam.cli.politeness import wait_without_spinning
+from infosam.politeness import wait_without_spinning
 from infosam.types import InfoSAMError
 
 app = typer.Typer(

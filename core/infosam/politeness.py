@@ -1,10 +1,13 @@
-"""How a long command leaves room for the programs that people look at."""
+"""How heavy work leaves room for what people look at."""
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 
 _NICENESS = 10  # a tenth of what people look at gets, as long as that is busy
+_THREAD_NICENESS = 5  # a third: somebody waits for the answer
 
 
 def wait_without_spinning() -> None:
@@ -20,6 +23,15 @@ def lower_priority() -> None:
     """Let the programs that people look at go first; where the system has no niceness, nothing changes."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
+
+
+def lower_thread_priority() -> None:
+    """Let the other threads of this process go first, above all the one that draws; Linux only.
+
+    Threads that the calling one starts from now on, such as OpenMP's, follow it.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _THREAD_NICENESS)
 
 
 def usable_cores() -> int:
