@@ -22,7 +22,7 @@ from infosam.models.base import PromptableModel
 from infosam.training.adaptation import Adaptation, Adapter
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import TrainingError, memory_errors
-from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report
+from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report, Zoom
 
 __all__ = ["Adapter", "Project", "adapt", "evaluate", "load_model"]
 
@@ -59,6 +59,7 @@ def evaluate(
     model: PromptableModel | str,
     prompt: str = "box",
     protocol: ScoringProtocol = "clean",
+    zoom: Zoom = "off",
     objects: str = "auto",
     limit: int | None = None,
     seed: int = 0,
@@ -72,6 +73,7 @@ def evaluate(
         model: a model or its name.
         prompt: box, point, points3, points5 or road5.
         protocol: clean (means over objects) or official (as InfoSAM's released scripts; means over images).
+        zoom: off (the whole image at once) or auto (small objects from nearer); see `Predictor`.
         objects: what one object is, for paths: auto, image, components or labels.
         limit: use only that many images, chosen by `seed`.
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
@@ -81,7 +83,7 @@ def evaluate(
     Raises:
         BadInputError: the data or a setting cannot be used, or nothing is left to evaluate.
     """
-    settings = Settings(prompt, protocol, seed)
+    settings = Settings(prompt, protocol, seed, zoom)
     seen = set() if exclude is None else read_adapter_info(Path(exclude)).keys()
     images = read_images(data, objects=objects, limit=limit, seed=seed)
     unseen = [image for image in images if image.key not in seen]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RunMode = Literal["official", "paper", "clean"]
 RUN_MODES: tuple[RunMode, ...] = ("official", "paper", "clean")
+Zoom = Literal["auto", "off"]
+ZOOMS: tuple[Zoom, ...] = ("auto", "off")
 PROMPT_PROTOCOLS = ("box", "point", "points3", "points5", "road5")
 
 BoolArray = NDArray[np.bool_]

@@ -20,11 +20,12 @@ from infosam.cli.options import (
     Objects,
     Seed,
     Threads,
+    ZoomOption,
     check_choice,
     check_model,
     check_objects,
 )
-from infosam.types import PROMPT_PROTOCOLS
+from infosam.types import PROMPT_PROTOCOLS, ZOOMS, Zoom
 
 if TYPE_CHECKING:
     from infosam.metrics import ScoringProtocol
@@ -44,6 +45,7 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="clean: means over objects. official: as InfoSAM's released scripts.")
     ] = "clean",
+    zoom: ZoomOption = "off",
     objects: Objects = "auto",
     limit: Limit = None,
     seed: Seed = 0,
@@ -55,6 +57,7 @@ def evaluate(
     """Score a model, with or without an adapter, on labelled data."""
     check_choice("prompt", prompt, PROMPT_PROTOCOLS)
     check_choice("protocol", protocol, ("clean", "official"))
+    check_choice("zoom", zoom, ZOOMS)
     check_objects(objects)
     check_model(model)
 
@@ -72,6 +75,7 @@ def evaluate(
             model=loaded,
             prompt=prompt,
             protocol=cast("ScoringProtocol", protocol),
+            zoom=cast("Zoom", zoom),
             objects=objects,
             limit=limit,
             seed=seed,
@@ -91,6 +95,6 @@ def _print(result: dict[str, Any]) -> None:
     ]
     typer.echo(
         f"{result['n_objects']} objects in {result['n_images']} images, "
-        f"prompt {result['prompt']}, protocol {result['protocol']}"
+        f"prompt {result['prompt']}, protocol {result['protocol']}, zoom {result['zoom']}"
     )
     print_table(("score", "mean"), rows)

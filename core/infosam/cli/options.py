@@ -27,6 +27,10 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Objects = Annotated[str, typer.Option(help="What one object is: auto, image, components or labels.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only this many images, chosen by the seed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
+ZoomOption = Annotated[
+    str,
+    typer.Option("--zoom", help="auto: look at small objects from nearer. off: the whole image at once."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

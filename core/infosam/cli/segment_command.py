@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from infosam.cli.console import print_json, score
-from infosam.cli.options import AdapterFolder, AsJson, Checkpoint, Device, Model, check_model
+from infosam.cli.options import (
+    AdapterFolder,
+    AsJson,
+    Checkpoint,
+    Device,
+    Model,
+    ZoomOption,
+    check_choice,
+    check_model,
+)
+from infosam.types import ZOOMS, Zoom
 
 
 def segment(
@@ -21,6 +31,7 @@ def segment(
     box: Annotated[str | None, typer.Option(help="r0,c0,r1,c1: the pixel edges of a box.")] = None,
     model: Model = "sam_pocket",
     adapter: AdapterFolder = None,
+    zoom: ZoomOption = "off",
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -30,13 +41,14 @@ def segment(
     edges = None if box is None else _numbers(box, 4, "--box")
     if not points and edges is None:
         raise typer.BadParameter("give at least one --point or a --box")
+    check_choice("zoom", zoom, ZOOMS)
     check_model(model)
 
     import infosam
     from infosam.data.io import read_image, write_mask
 
     predictor = infosam.Predictor(
-        infosam.load_model(model, checkpoint=checkpoint, adapter=adapter, device=device)
+        infosam.load_model(model, checkpoint=checkpoint, adapter=adapter, device=device), cast("Zoom", zoom)
     )
     predictor.set_image(read_image(image))
     # One click is ambiguous, and the best of three candidates answers it; more prompts mean one object.

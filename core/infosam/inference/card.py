@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from infosam.data.labelled import LabelledImage
-from infosam.inference.evaluate import Settings, decode_objects, embed
+from infosam.inference.evaluate import SeenImage, Settings, decode_objects
 from infosam.metrics import Accumulator, ScoringProtocol, boundary_f1, dice, iou
 from infosam.models.base import PromptableModel
 from infosam.types import RunMode, Scores
@@ -27,11 +27,11 @@ def card_scores(
     protocol: ScoringProtocol = "official" if mode == "official" else "clean"
     means = {prompt: Accumulator() for prompt in CARD_PROMPTS}
     for number, image in enumerate(images):
-        embedding, shape = embed(image, model, protocol)
+        seen = SeenImage(image, model, Settings(protocol=protocol))
         for prompt in CARD_PROMPTS:
             rng = np.random.default_rng([seed, number])
             settings = Settings(prompt, protocol, seed)
-            for logits, target in decode_objects(image, model, embedding, shape, settings, rng):
+            for logits, target in decode_objects(image, seen, settings, rng):
                 mask = logits > 0
                 means[prompt].add(
                     {

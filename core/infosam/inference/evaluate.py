@@ -16,10 +16,20 @@ from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import corrective_point, evaluation_prompt, translated_box, with_point
 from infosam.inference.preprocessing import preprocess
-from infosam.inference.prompting import Shape, decode_prompts
+from infosam.inference.tiles import Shape, Tile
+from infosam.inference.zoom import Answer, answer, to_image
 from infosam.metrics import BOUNDARY_KEYS, PROTOCOLS, Accumulator, ScoringProtocol, object_scores
 from infosam.models.base import PromptableModel
-from infosam.types import PROMPT_PROTOCOLS, BadInputError, BoolArray, ImageEmbedding, Prompt
+from infosam.types import (
+    PROMPT_PROTOCOLS,
+    ZOOMS,
+    BadInputError,
+    BoolArray,
+    ImageEmbedding,
+    Prompt,
+    RunMode,
+    Zoom,
+)
 
 Progress = Callable[[int, int], None]
 _CLICKS = {"points3": 3, "points5": 5}
@@ -30,17 +40,22 @@ _WORKERS = min(4, os.cpu_count() or 1)
 @dataclass(frozen=True)
 class Settings:
     """How to measure. prompt: of `types.PROMPT_PROTOCOLS`. protocol: of `metrics.PROTOCOLS`. seed: for road5,
-    and for the shifted boxes of the official protocol."""
+    and for the shifted boxes of the official protocol. zoom: as in `Predictor`."""
 
     prompt: str = "box"
     protocol: ScoringProtocol = "clean"
     seed: int = 0
+    zoom: Zoom = "off"
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPT_PROTOCOLS:
             raise BadInputError(f"prompt must be one of {', '.join(PROMPT_PROTOCOLS)}, not {self.prompt!r}")
         if self.protocol not in PROTOCOLS:
             raise BadInputError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {self.protocol!r}")
+        if self.zoom not in ZOOMS:
+            raise BadInputError(f"zoom must be one of {', '.join(ZOOMS)}, not {self.zoom!r}")
+        if self.zoom != "off" and self.protocol == "official":
+            raise BadInputError("the official protocol shows the model whole images: use zoom off with it")
 
 
 def evaluate(
@@ -62,7 +77,8 @@ def evaluate(
 
     Returns:
         {"n_images", "n_objects", "iou", "dice", "s_measure", "e_measure", "weighted_f",
-        "boundary_f1": {"0", "1", "2", "3"}, "prompt", "protocol"}; a score defined for no object is nan.
+        "boundary_f1": {"0", "1", "2", "3"}, "prompt", "protocol", "zoom"}; a score defined for no object
+        is nan.
 
     Raises:
         BadInputError: there is no labelled object, or a setting is unknown.
@@ -89,6 +105,7 @@ def evaluate(
         "boundary_f1": curve,
         "prompt": settings.prompt,
         "protocol": settings.protocol,
+        "zoom": settings.zoom,
     }
 
 
@@ -113,40 +130,61 @@ def predict_objects(
     image: LabelledImage, model: PromptableModel, settings: Settings, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], BoolArray]]:
     """For each object of an image: the (H, W) logits of mask token 0 under its prompt, and its true mask."""
-    embedding, shape = embed(image, model, settings.protocol)
-    yield from decode_objects(image, model, embedding, shape, settings, rng)
+    yield from decode_objects(image, SeenImage(image, model, settings), settings, rng)
 
 
-@torch.no_grad()
-def embed(
-    image: LabelledImage, model: PromptableModel, protocol: ScoringProtocol
-) -> tuple[ImageEmbedding, Shape]:
-    """The embedding of an image as the protocol shows it to the model, and its (H, W)."""
-    rgb = to_rgb8(image.image(), image.intensity)
-    pixels = preprocess(model, rgb, "official" if protocol == "official" else "clean")
-    return model.encode(pixels[None].to(model.device)), rgb.shape[:2]
+class SeenImage:
+    """A labelled image as the settings show it to a model; what was embedded once is kept."""
+
+    def __init__(self, image: LabelledImage, model: PromptableModel, settings: Settings) -> None:
+        self.model = model
+        self._rgb = to_rgb8(image.image(), image.intensity)
+        self._mode: RunMode = "official" if settings.protocol == "official" else "clean"
+        self._zoom = settings.zoom
+        self._embeddings: dict[Tile, ImageEmbedding] = {}
+
+    @property
+    def shape(self) -> Shape:
+        height, width = self._rgb.shape[:2]
+        return height, width
+
+    @torch.no_grad()
+    def answers(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """What the model says of N prompts."""
+        return answer(self.model, self._embed, self.shape, prompts, self._zoom)
+
+    @torch.no_grad()
+    def logits(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+        """(N, H, W) logits of mask token 0 for N prompts."""
+        masks = [
+            to_image(self.model, replace(seen, logits=seen.logits[:1]), self.shape)
+            for seen in self.answers(prompts)
+        ]
+        result: NDArray[np.float32] = torch.cat(masks).cpu().numpy()
+        return result
+
+    def _embed(self, tile: Tile) -> ImageEmbedding:
+        if tile not in self._embeddings:
+            pixels = preprocess(self.model, self._rgb[tile.window], self._mode)
+            self._embeddings[tile] = self.model.encode(pixels[None].to(self.model.device))
+        return self._embeddings[tile]
 
 
 def decode_objects(
-    image: LabelledImage,
-    model: PromptableModel,
-    embedding: ImageEmbedding,
-    shape: Shape,
-    settings: Settings,
-    rng: np.random.Generator,
+    image: LabelledImage, seen: SeenImage, settings: Settings, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], BoolArray]]:
-    """`predict_objects` on an embedded image."""
+    """`predict_objects` on an image that may be embedded already."""
     objects = image.objects()
     for start in range(0, len(objects), _CHUNK):
         masks = [item.mask for item in objects[start : start + _CHUNK]]
-        prompts = [_first_prompt(mask, settings, rng, model) for mask in masks]
-        logits = _decode(model, embedding, prompts, shape)
+        prompts = [_first_prompt(mask, settings, rng, seen.model) for mask in masks]
+        logits = seen.logits(prompts)
         for _ in range(_CLICKS.get(settings.prompt, 1) - 1):
             prompts = [
                 with_point(prompt, corrective_point(mask, prediction > 0))
                 for prompt, mask, prediction in zip(prompts, masks, logits, strict=True)
             ]
-            logits = _decode(model, embedding, prompts, shape)
+            logits = seen.logits(prompts)
         yield from zip(logits, masks, strict=True)
 
 
@@ -158,17 +196,6 @@ def _first_prompt(
         scale = model.valid_size(*mask.shape)[0] / mask.shape[0]
         return replace(prompt, box=translated_box(mask, rng, input_scale=scale))
     return prompt
-
-
-@torch.no_grad()
-def _decode(
-    model: PromptableModel, embedding: ImageEmbedding, prompts: Sequence[Prompt], shape: Shape
-) -> NDArray[np.float32]:
-    """(N, H, W) logits of mask token 0."""
-    output = decode_prompts(model, embedding, prompts, [0] * len(prompts), [shape])
-    logits = model.to_image(output.logits[:, :1].float(), *shape)
-    result: NDArray[np.float32] = logits[:, 0].cpu().numpy()
-    return result
 
 
 def _mean(scores: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -15,22 +15,37 @@ from infosam.data.intensity import check_image, intensity_range, to_rgb8
 from infosam.data.io import content_hash
 from infosam.inference.arguments import check_inside, make_prompt
 from infosam.inference.cache import EmbeddingCache
-from infosam.inference.prompting import Shape, decode_prompts
+from infosam.inference.tiles import Shape, Tile, whole
+from infosam.inference.zoom import Answer, answer, to_image, to_whole
 from infosam.models.base import PromptableModel
-from infosam.types import BadInputError, ImageEmbedding, InfoSAMError, IntensityRange, Prompt, Segmentation
-
-_PROMPTS_AT_ONCE = 16  # bounds the decoder's memory, whatever the number of prompts
-
-ZOOMS = ("off",)
+from infosam.types import (
+    ZOOMS,
+    BadInputError,
+    ImageEmbedding,
+    InfoSAMError,
+    IntensityRange,
+    Prompt,
+    Segmentation,
+    Zoom,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """The image that prompts refer to. Replaced as a whole, so that a running prediction keeps its own."""
+    """The image that prompts refer to. Replaced as a whole, so that a running prediction keeps its own.
 
-    embedding: ImageEmbedding
-    shape: Shape
+    embedding: of the whole image. content: its hash, where embeddings are cached.
+    """
+
+    pixels: NDArray[Any]
     intensity: IntensityRange
+    content: str
+    embedding: ImageEmbedding
+
+    @property
+    def shape(self) -> Shape:
+        height, width = self.pixels.shape[:2]
+        return height, width
 
 
 class Predictor:
@@ -41,15 +56,19 @@ class Predictor:
 
     Args:
         model: on any device; its weights are not changed.
-        zoom: "off": the whole image is shown to the model at once.
-        cache: embeddings of earlier images, shared between predictors if wanted.
+        zoom: "off": the whole image is shown to the model at once, as the official predictors do it. "auto":
+            small objects are looked at from nearer, on overlapping tiles of the image that are embedded as
+            they are needed. Masks come at the resolution of the image either way, and low-resolution
+            logits in the frame of the whole image: for a small object its mask is the better mask prompt.
+        cache: embeddings of earlier images, and of tiles, shared between predictors if wanted. Without one,
+            "auto" embeds the tiles anew for every prompt.
 
     Raises:
         ValueError: unknown zoom.
     """
 
     def __init__(
-        self, model: PromptableModel, zoom: str = "off", cache: EmbeddingCache | None = None
+        self, model: PromptableModel, zoom: Zoom = "off", cache: EmbeddingCache | None = None
     ) -> None:
         if zoom not in ZOOMS:
             raise ValueError(f"zoom must be one of {', '.join(ZOOMS)}, not {zoom!r}")
@@ -82,7 +101,9 @@ class Predictor:
         pixels = np.asarray(image)
         check_image(pixels)
         intensity = intensity or intensity_range(pixels)
-        self._image = _Image(self._embed(pixels, intensity), pixels.shape[:2], intensity)
+        content = "" if self.cache is None else content_hash(pixels)
+        first = whole((pixels.shape[0], pixels.shape[1]))
+        self._image = _Image(pixels, intensity, content, self._embed(pixels, intensity, content, first))
         return self
 
     def predict(
@@ -123,31 +144,39 @@ class Predictor:
     def predict_batch(self, prompts: Sequence[Prompt], multimask: bool = False) -> list[Segmentation]:
         """Masks for several objects of the image, each with a prompt of any kind, in their order."""
         image = self._current()
-        results = []
-        for start in range(0, len(prompts), _PROMPTS_AT_ONCE):
-            chunk = prompts[start : start + _PROMPTS_AT_ONCE]
-            output = decode_prompts(self.model, image.embedding, chunk, [0] * len(chunk), [image.shape])
-            tokens = slice(1, None) if multimask else slice(0, 1)
-            for logits, iou in zip(output.logits[:, tokens], output.iou[:, tokens], strict=True):
-                results.append(self._segmentation(logits, iou, image.shape))
-        return results
 
-    def _segmentation(self, logits: Tensor, iou: Tensor, shape: Shape) -> Segmentation:
-        """(K, h, w) logits and (K,) predicted IoU as a Segmentation, best first."""
-        order = torch.argsort(iou, descending=True, stable=True)
-        logits = logits[order]
-        masks = self.model.to_image(logits[None], *shape)[0] > 0
+        def embed(tile: Tile) -> ImageEmbedding:
+            if tile.level == 0:
+                return image.embedding
+            return self._embed(image.pixels, image.intensity, image.content, tile)
+
+        tokens = slice(1, None) if multimask else slice(0, 1)
+        return [
+            self._segmentation(Answer(seen.logits[tokens], seen.iou[tokens], seen.tile), image.shape)
+            for seen in answer(self.model, embed, image.shape, prompts, self.zoom)
+        ]
+
+    def _segmentation(self, seen: Answer, shape: Shape) -> Segmentation:
+        """The answer to one prompt, best candidate first."""
+        order = torch.argsort(seen.iou, descending=True, stable=True)
+        logits, iou = seen.logits[order], seen.iou[order]
+        enlarged = to_image(self.model, Answer(logits, iou, seen.tile), shape)
+        if seen.tile.level > 0:
+            logits = to_whole(self.model, enlarged)
         limit = self.model.logit_limit
         if limit is not None:
             logits = logits.clamp(-limit, limit)
-        return Segmentation(masks.cpu().numpy(), _to_numpy(iou[order]), _to_numpy(logits))
+        return Segmentation((enlarged > 0).cpu().numpy(), _to_numpy(iou), _to_numpy(logits))
 
-    def _embed(self, pixels: NDArray[Any], intensity: IntensityRange) -> ImageEmbedding:
+    def _embed(
+        self, pixels: NDArray[Any], intensity: IntensityRange, content: str, tile: Tile
+    ) -> ImageEmbedding:
+        """The embedding of a tile of the image."""
         if self.cache is None or self._in_training():
-            return self._encode(pixels, intensity)
-        key = (self.model.fingerprint, content_hash(pixels), intensity)
+            return self._encode(pixels[tile.window], intensity)
+        key = (self.model.fingerprint, content, intensity, tile)
         # Kept in main memory: a GPU has better use for its own, and the way back takes milliseconds.
-        found = self.cache.fetch(key, lambda: self._encode(pixels, intensity).to("cpu"))
+        found = self.cache.fetch(key, lambda: self._encode(pixels[tile.window], intensity).to("cpu"))
         return found.to(self.model.device)
 
     def _in_training(self) -> bool:

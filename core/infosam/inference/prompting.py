@@ -104,6 +104,23 @@ def mask_to_logits(model: PromptableModel, mask: NDArray[np.bool_]) -> Tensor:
     return MASK_LOGIT * (2 * F.adaptive_avg_pool2d(cover, low_resolution(model))[0, 0] - 1)
 
 
+def checked_mask(model: PromptableModel, mask: Any, shape: Shape) -> NDArray[Any]:
+    """A mask prompt for an image of `shape`, known to have one of the two forms that it may have.
+
+    Raises:
+        BadInputError: it has not, or is not finite.
+    """
+    array = np.asarray(mask)
+    if array.dtype == np.bool_ and array.shape == shape:
+        return array
+    if array.dtype.kind == "f" and array.shape == low_resolution(model):
+        return _finite(array, "mask")
+    raise BadInputError(
+        f"a mask prompt must be bool of the image's shape {shape}, or float logits of the shape "
+        f"{low_resolution(model)}, not {array.dtype} {array.shape}"
+    )
+
+
 def low_resolution(model: PromptableModel) -> Shape:
     """(4h, 4w), the size of low-resolution logits."""
     height, width = model.embedding_size
@@ -124,15 +141,10 @@ def _box(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tensor:
 
 def _mask(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tensor:
     """(1, 4h, 4w) logits from either form that a mask prompt may have."""
-    mask = np.asarray(prompt.mask)
-    if mask.dtype == np.bool_ and mask.shape == shape:
+    mask = checked_mask(model, prompt.mask, shape)
+    if mask.dtype == np.bool_:
         return mask_to_logits(model, mask)[None]
-    if mask.dtype.kind == "f" and mask.shape == low_resolution(model):
-        return torch.as_tensor(_finite(mask, "mask"), dtype=torch.float32)[None]
-    raise BadInputError(
-        f"a mask prompt must be bool of the image's shape {shape}, or float logits of the shape "
-        f"{low_resolution(model)}, not {mask.dtype} {mask.shape}"
-    )
+    return torch.as_tensor(mask, dtype=torch.float32)[None]
 
 
 def _finite(values: Any, what: str) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ def test_every_prompt_and_protocol(
 ) -> None:
     result = evaluate(labelled_images(2), tiny_model, Settings(prompt, protocol))
     assert (result["n_images"], result["n_objects"]) == (2, 4)
-    assert result.keys() == KEYS | {"n_images", "n_objects", "boundary_f1", "prompt", "protocol"}
+    assert result.keys() == KEYS | {"n_images", "n_objects", "boundary_f1", "prompt", "protocol", "zoom"}
     assert list(result["boundary_f1"]) == ["0", "1", "2", "3"]
     scores = [result[name] for name in KEYS] + list(result["boundary_f1"].values())
     assert all(0 <= score <= 1.01 for score in scores)

@@ -189,10 +189,10 @@ def test_logits_of_an_answer_can_be_given_back(model: PromptableModel) -> None:
     assert not np.array_equal(first.logits, refined.logits)
 
 
-def test_zoom_is_off_and_nothing_else(model: PromptableModel) -> None:
+def test_zoom_is_off_unless_told(model: PromptableModel) -> None:
     assert Predictor(model).zoom == "off"
-    with pytest.raises(ValueError, match="zoom must be one of off, not 'auto'"):
-        Predictor(model, zoom="auto")
+    with pytest.raises(ValueError, match="zoom must be one of auto, off, not 'on'"):
+        Predictor(model, zoom="on")  # type: ignore[arg-type]
 
 
 BAD = {

@@ -1,0 +1,236 @@
+"""sam_pocket on real images it was never trained on, beside classical methods under the same prompts.
+
+INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off] \
+    [--adapter FOLDER] [--prompts ...] [--no-rivals]
+
+FOLDER holds the sets that `SETS` names, each with images/ and masks/. Objects: labels in nuclei, connected
+components of one class of at least 10 px elsewhere, at most 10 per image, a fixed random sample. Scores are
+means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
+middle of the object, each further one on the largest error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.color import rgb2gray
+from skimage.filters import threshold_otsu
+from skimage.segmentation import flood, random_walker
+from skimage.transform import resize
+
+from infosam import load_model
+from infosam.data.intensity import to_rgb8
+from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.prompts import interior_pixel, tight_box
+from infosam.data.readers import read_data
+from infosam.inference.evaluate import SeenImage, Settings, decode_objects
+from infosam.metrics import boundary_f1, iou
+from infosam.models.base import PromptableModel
+from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
+
+SETS = {
+    "dsb2018_nuclei": "labels",
+    "usgra_ultrasound": "components",
+    "soybean_rust": "components",
+    "uav75_crack": "components",
+}
+MIN_PIXELS, MAX_OBJECTS = 10, 10
+TOLERANCE = 3  # pixels
+WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
+RGB = NDArray[np.uint8]
+Score = dict[str, float]
+
+
+# ------------------------------------------------------------------------------------------- classical rivals
+
+
+def ellipse(rgb: RGB, mask: BoolArray) -> BoolArray:
+    """The ellipse inscribed in the box."""
+    r0, c0, r1, c1 = tight_box(mask)
+    rows, columns = np.ogrid[: rgb.shape[0], : rgb.shape[1]]
+    middle, radii = ((r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2), ((r1 - r0) / 2, (c1 - c0) / 2)
+    inside: BoolArray = ((rows - middle[0]) / radii[0]) ** 2 + ((columns - middle[1]) / radii[1]) ** 2 <= 1
+    return inside
+
+
+def otsu(rgb: RGB, mask: BoolArray) -> BoolArray:
+    """Otsu's threshold inside the box; the side that holds less of the box's border is the object."""
+    r0, c0, r1, c1 = tight_box(mask)
+    patch = rgb2gray(rgb[r0:r1, c0:c1])
+    result = np.zeros(mask.shape, bool)
+    if patch.min() == patch.max():
+        result[r0:r1, c0:c1] = True
+        return result
+    bright = patch > threshold_otsu(patch)
+    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
+    result[r0:r1, c0:c1] = ~bright if border.mean() > 0.5 else bright
+    return result
+
+
+def grabcut(rgb: RGB, mask: BoolArray) -> BoolArray:
+    """OpenCV's GrabCut from the box, 5 iterations, on the box and as much again around it."""
+    r0, c0, r1, c1 = tight_box(mask)
+    margin = max(8, (r1 - r0) // 2, (c1 - c0) // 2)
+    top, left = max(0, r0 - margin), max(0, c0 - margin)
+    patch = np.ascontiguousarray(rgb[top : r1 + margin, left : c1 + margin])
+    marks = np.full(patch.shape[:2], cv2.GC_BGD, np.uint8)
+    marks[r0 - top : r1 - top, c0 - left : c1 - left] = cv2.GC_PR_FGD
+    result = np.zeros(mask.shape, bool)
+    if (marks == cv2.GC_BGD).sum() < 10:  # nothing to learn the background from
+        result[r0:r1, c0:c1] = True
+        return result
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(patch, marks, None, *models, 5, cv2.GC_INIT_WITH_MASK)
+    window = result[top : top + patch.shape[0], left : left + patch.shape[1]]
+    window[:] = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
+    return result
+
+
+def flood_fill(rgb: RGB, mask: BoolArray) -> BoolArray:
+    """All that is connected to the click and within a tenth of the grey range of it."""
+    grey = rgb2gray(rgb)
+    filled: BoolArray = flood(grey, interior_pixel(mask), tolerance=0.1 * float(np.ptp(grey)))
+    return filled
+
+
+def walker(rgb: RGB, mask: BoolArray) -> BoolArray:
+    """Random walker with the click against the border of the image."""
+    scale = min(1.0, WALK_SIDE / max(mask.shape))
+    size = [max(8, round(scale * side)) for side in mask.shape]
+    grey = resize(rgb2gray(rgb), size, anti_aliasing=True)
+    seeds = np.zeros(size, int)
+    seeds[[0, -1]] = seeds[:, [0, -1]] = 2
+    row, column = interior_pixel(mask)
+    seeds[
+        min(size[0] - 1, int(row * size[0] / mask.shape[0])),
+        min(size[1] - 1, int(column * size[1] / mask.shape[1])),
+    ] = 1
+    if grey.min() == grey.max():
+        return np.zeros(mask.shape, bool)
+    found = random_walker(grey, seeds, beta=500, mode="cg_j") == 1
+    enlarged: BoolArray = resize(found.astype(float), mask.shape, order=1) > 0.5
+    return enlarged
+
+
+RIVALS: dict[str, dict[str, Callable[[RGB, BoolArray], BoolArray]]] = {
+    "box": {"ellipse": ellipse, "Otsu": otsu, "GrabCut": grabcut},
+    "point": {"flood fill": flood_fill, "random walker": walker},
+}
+PROMPTS = ("box", "point", "points3", "points5")
+
+
+# -------------------------------------------------------------------------------------------------- measuring
+
+
+def sampled(images: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """The images with at most `MAX_OBJECTS` of their objects."""
+    result = []
+    for number, image in enumerate(images):
+        objects: list[LabelledObject] = [item for item in image.objects() if item.area >= MIN_PIXELS]
+        chosen = np.random.default_rng(number).permutation(len(objects))[:MAX_OBJECTS]
+        kept = [objects[i] for i in sorted(chosen)]
+        result.append(LabelledImage(image.key, image.name, image.image, kept, image.intensity))
+    return [image for image in result if image.objects()]
+
+
+def score(found: BoolArray, target: BoolArray) -> Score:
+    return {"iou": float(iou(found, target)), "f1": float(boundary_f1(found, target, TOLERANCE))}
+
+
+def of_rivals(image: LabelledImage) -> Iterator[tuple[str, str, Score]]:
+    rgb = to_rgb8(image.image(), image.intensity)
+    for item in image.objects():
+        for prompt, methods in RIVALS.items():
+            for name, method in methods.items():
+                yield prompt, name, score(method(rgb, item.mask), item.mask)
+
+
+def of_model(
+    image: LabelledImage, model: PromptableModel, zoom: Zoom, prompts: Sequence[str]
+) -> Iterator[tuple[str, Score]]:
+    seen = SeenImage(image, model, Settings(zoom=zoom))
+    for prompt in prompts:
+        settings = Settings(prompt, zoom=zoom)
+        for logits, target in decode_objects(image, seen, settings, np.random.default_rng(0)):
+            yield prompt, score(logits > 0, target)
+
+
+def calibration(image: LabelledImage, model: PromptableModel, zoom: Zoom) -> Iterator[tuple[float, float]]:
+    """(predicted, true) IoU of the single mask of each object's click."""
+    seen = SeenImage(image, model, Settings(zoom=zoom))
+    for item in image.objects():
+        target = item.mask
+        prompt = Prompt(points=(interior_pixel(target),), labels=(1,))
+        (answer,) = seen.answers([prompt])
+        yield float(answer.iou[0]), float(iou(seen.logits([prompt])[0] > 0, target))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--limit", type=int, help="images per set, chosen by seed 0")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--zoom", nargs="+", choices=ZOOMS, default=["auto"])
+    parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=list(PROMPTS))
+    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--no-rivals", action="store_true")
+    options = parser.parse_args()
+    root = os.environ.get("INFOSAM_REAL_DATA")
+    if root is None:
+        sys.exit("INFOSAM_REAL_DATA names no folder: there is nothing to measure on")
+    model = load_model("sam_pocket", adapter=options.adapter)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads on {model.device}")
+    for name in options.sets:
+        images = sampled(read_data(Path(root) / name, objects=SETS[name], limit=options.limit, seed=0))
+        print(f"\n{name}: {sum(len(image.objects()) for image in images)} objects in {len(images)} images")
+        report(images, model, options.zoom, options.prompts, rivals=not options.no_rivals)
+
+
+def report(
+    images: Sequence[LabelledImage],
+    model: PromptableModel,
+    zooms: Sequence[Zoom],
+    prompts: Sequence[str],
+    *,
+    rivals: bool,
+) -> None:
+    """Measure one set and print a line per prompt and method."""
+    scores: dict[tuple[str, str], list[Score]] = defaultdict(list)
+    pairs: dict[Zoom, list[tuple[float, float]]] = defaultdict(list)
+    began = time.perf_counter()
+    for image in images:
+        if rivals:
+            for prompt, name, found in of_rivals(image):
+                scores[prompt, name].append(found)
+        for zoom in zooms:
+            for prompt, found in of_model(image, model, zoom, prompts):
+                scores[prompt, f"pocket, zoom {zoom}"].append(found)
+            pairs[zoom] += calibration(image, model, zoom)
+    for (prompt, name), found in sorted(scores.items()):
+        means = {key: float(np.mean([item[key] for item in found])) for key in ("iou", "f1")}
+        print(f"  {prompt:8s} {name:18s} IoU {means['iou']:.3f}   F1 {means['f1']:.3f}")
+    for zoom, found_pairs in pairs.items():
+        predicted, true = np.asarray(found_pairs).T
+        correlation = float(np.corrcoef(predicted, true)[0, 1]) if len(true) > 1 else float("nan")
+        error = float(np.abs(predicted - true).mean())
+        print(
+            f"  predicted IoU of one click, zoom {zoom}: mean {predicted.mean():.3f} where true is "
+            f"{true.mean():.3f}, mean error {error:.3f}, correlation {correlation:.2f}"
+        )
+    print(f"  {time.perf_counter() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

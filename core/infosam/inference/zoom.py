@@ -1,0 +1,193 @@
+"""Prompts answered from as close as their objects ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infosam.data.prompts import tight_box
+from infosam.inference.prompting import checked_mask, decode_prompts, low_resolution
+from infosam.inference.tiles import Box, Shape, Tile, prompt_in, tile_for, whole
+from infosam.metrics import iou
+from infosam.models.base import PromptableModel
+from infosam.types import BoolArray, ImageEmbedding, Prompt, Zoom
+
+SAME = 0.5  # IoU above which a mask seen from nearer is of the same object
+BEYOND = -30.0  # the logit of pixels beyond the tile: not the object
+
+_PROMPTS_AT_ONCE = 16  # bounds the decoder's memory, whatever the number of prompts
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU."""
+
+    logits: Tensor
+    iou: Tensor
+    tile: Tile
+
+
+def answer(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    shape: Shape,
+    prompts: Sequence[Prompt],
+    zoom: Zoom,
+) -> list[Answer]:
+    """Answers to N prompts, in their order.
+
+    "off": on the whole image, as the official predictors do it. "auto": a box, or a mask, says how large its
+    object is, and is answered on the smallest tile with room for it. Clicks do not: they are answered on the
+    whole image first, and then ever closer, as long as the mask is small on its tile, lies within it, and is
+    much the same from nearer.
+
+    Args:
+        model: decodes.
+        embed: gives the embedding of one tile of the image.
+        shape: (H, W) of the image.
+        prompts: in pixels of the image.
+        zoom: "auto" or "off".
+    """
+    if zoom == "off":
+        return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
+    frames = [_mask_as_bool(model, prompt, shape) for prompt in prompts]
+    tiles = [_first_tile(model, prompt, shape) for prompt in frames]
+    answers = _answers(model, embed, frames, tiles)
+    pending = [i for i, prompt in enumerate(frames) if prompt.box is None and prompt.mask is None]
+    while pending:
+        closer: dict[int, Tile] = {}
+        for i in pending:
+            tile = _closer(model, answers[i], frames[i], shape)
+            if tile is not None:
+                closer[i] = tile
+        pending = list(closer)
+        looked = _answers(model, embed, [frames[i] for i in pending], list(closer.values()))
+        found = {
+            i: seen
+            for i, seen in zip(pending, looked, strict=True)
+            if _is_same_object(model, answers[i], seen, shape)
+        }
+        for i, seen in found.items():
+            answers[i] = seen
+        pending = list(found)
+    return answers
+
+
+def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
+    """(K, H, W) logits at image resolution; beyond the tile there is no object."""
+    logits = model.to_image(seen.logits[None].float(), *seen.tile.shape)[0]
+    if seen.tile.shape == shape:
+        return logits
+    rows, columns = seen.tile.window
+    canvas = logits.new_full((len(logits), *shape), BEYOND)
+    canvas[:, rows, columns] = logits
+    return canvas
+
+
+def to_whole(model: PromptableModel, logits: Tensor) -> Tensor:
+    """(K, H, W) logits of an image as (K, 4h, 4w) low-resolution logits in the frame of the whole image."""
+    height, width = model.valid_size(*logits.shape[-2:])
+    resized = F.interpolate(
+        logits[None], (height, width), mode="bilinear", align_corners=False, antialias=True
+    )
+    padded = F.pad(resized, (0, model.image_size - width, 0, model.image_size - height), value=BEYOND)
+    return F.adaptive_avg_pool2d(padded, low_resolution(model))[0]
+
+
+@torch.no_grad()
+def _answers(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    prompts: Sequence[Prompt],
+    tiles: Sequence[Tile],
+) -> list[Answer]:
+    """Each prompt on its tile; those of one tile together."""
+    by_tile: dict[Tile, list[int]] = {}
+    for i, tile in enumerate(tiles):
+        by_tile.setdefault(tile, []).append(i)
+    answers: dict[int, Answer] = {}
+    for tile, members in by_tile.items():
+        embedding = embed(tile)
+        for start in range(0, len(members), _PROMPTS_AT_ONCE):
+            chunk = members[start : start + _PROMPTS_AT_ONCE]
+            seen = [prompts[i] if tile.level == 0 else prompt_in(tile, prompts[i]) for i in chunk]
+            output = decode_prompts(model, embedding, seen, [0] * len(chunk), [tile.shape])
+            for i, logits, score in zip(chunk, output.logits, output.iou, strict=True):
+                answers[i] = Answer(logits, score, tile)
+    return [answers[i] for i in range(len(prompts))]
+
+
+def _first_tile(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tile:
+    box: Box | None = prompt.box
+    if box is None and prompt.mask is not None and prompt.mask.any():
+        box = tight_box(prompt.mask)
+    if box is None:
+        return whole(shape)
+    return tile_for(_around(box, prompt), shape, model.image_size)
+
+
+def _closer(model: PromptableModel, seen: Answer, prompt: Prompt, shape: Shape) -> Tile | None:
+    """A smaller tile for the object that was clicked, or None if it was seen from near enough, or not at
+    all."""
+    mask = _single_mask(model, seen)
+    if not mask.any() or 1 not in prompt.labels:
+        return None
+    r0, c0, r1, c1 = tight_box(mask)
+    box = (r0 + seen.tile.r0, c0 + seen.tile.c0, r1 + seen.tile.r0, c1 + seen.tile.c0)
+    tile = tile_for(_around(box, prompt), shape, model.image_size)
+    return tile if tile.level > seen.tile.level else None
+
+
+def _around(box: Box, prompt: Prompt) -> Box:
+    """The box, made large enough to hold the clicks that say yes."""
+    r0, c0, r1, c1 = box
+    rows = [row for (row, _), label in zip(prompt.points, prompt.labels, strict=True) if label]
+    columns = [column for (_, column), label in zip(prompt.points, prompt.labels, strict=True) if label]
+    return (
+        min([r0, *rows]),
+        min([c0, *columns]),
+        max([r1, *(row + 1 for row in rows)]),
+        max([c1, *(column + 1 for column in columns)]),
+    )
+
+
+def _is_same_object(model: PromptableModel, before: Answer, closer: Answer, shape: Shape) -> bool:
+    """Whether a closer look shows what was seen before, and all of it: from nearer a click may well mean a
+    part of that, and the part of a part, down to a speck."""
+    mask = _single_mask(model, closer)
+    if closer.tile.cuts(mask, shape):
+        return False
+    return (
+        iou(_placed(mask, closer.tile, shape), _placed(_single_mask(model, before), before.tile, shape))
+        >= SAME
+    )
+
+
+def _placed(mask: BoolArray, tile: Tile, shape: Shape) -> BoolArray:
+    """A tile's mask on the image."""
+    placed = np.zeros(shape, dtype=bool)
+    placed[tile.window] = mask
+    return placed
+
+
+def _single_mask(model: PromptableModel, seen: Answer) -> BoolArray:
+    """The mask of the single-mask token, of the tile's shape."""
+    logits = model.to_image(seen.logits[None, :1].float(), *seen.tile.shape)
+    mask: BoolArray = (logits[0, 0] > 0).cpu().numpy()
+    return mask
+
+
+def _mask_as_bool(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:
+    """Low-resolution logits, which lie in the frame of the whole image, as the mask they stand for."""
+    if prompt.mask is None:
+        return prompt
+    mask = checked_mask(model, prompt.mask, shape)
+    if mask.dtype != np.bool_:
+        logits = torch.as_tensor(mask, dtype=torch.float32, device=model.device)[None, None]
+        mask = (model.to_image(logits, *shape)[0, 0] > 0).cpu().numpy()
+    return replace(prompt, mask=mask)
