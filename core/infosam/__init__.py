@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from infosam.api import adapt, evaluate, load_model
     from infosam.data.labelled import LabelledImage, LabelledObject
     from infosam.data.project import Project
+    from infosam.inference.cache import EmbeddingCache
     from infosam.inference.predictor import Predictor
     from infosam.types import AdaptConfig, BadInputError, InfoSAMError, Prompt, Segmentation
 
@@ -23,6 +24,7 @@ _HOME = {
     "LabelledImage": "infosam.data.labelled",
     "LabelledObject": "infosam.data.labelled",
     "Project": "infosam.data.project",
+    "EmbeddingCache": "infosam.inference.cache",
     "Predictor": "infosam.inference.predictor",
     "AdaptConfig": "infosam.types",
     "BadInputError": "infosam.types",
@@ -35,6 +37,7 @@ _ROOMS = ("distill", "losses", "metrics", "peft", "relation")
 __all__ = [
     "AdaptConfig",
     "BadInputError",
+    "EmbeddingCache",
     "InfoSAMError",
     "LabelledImage",
     "LabelledObject",

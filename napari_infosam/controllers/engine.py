@@ -14,10 +14,10 @@ from infosam.types import InfoSAMError, Prompt, Segmentation
 from napari_infosam.controllers.torch_import import import_torch
 
 if TYPE_CHECKING:
-    from infosam import Predictor
+    from infosam import EmbeddingCache, Predictor
 
 SAME_MASK_IOU = 0.98
-CACHE_BYTES = 1 << 30
+CACHE_BYTES = 1 << 30  # some hundred images of the pocket model, 200 of SAM
 
 
 class Engine:
@@ -28,6 +28,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._predictor: Predictor | None = None
+        self._cache: EmbeddingCache | None = None
         self._adapted = False
         self._image: Hashable = None
 
@@ -40,7 +41,9 @@ class Engine:
         import infosam
 
         model = infosam.load_model(name, adapter=adapter)
-        self._predictor = infosam.Predictor(model)
+        if self._cache is None:
+            self._cache = infosam.EmbeddingCache(CACHE_BYTES)
+        self._predictor = infosam.Predictor(model, cache=self._cache)
         self._adapted = adapter is not None
         self._image = None
         return str(model.device)

@@ -1,0 +1,42 @@
+"""The engine with the real pocket model."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infosam.data.scenes import make_scene
+from infosam.types import InfoSAMError, Prompt
+from napari_infosam.controllers.engine import Engine
+
+CLICK = Prompt(points=((40.0, 40.0),), labels=(1,))
+
+
+def test_going_back_to_an_image_embeds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    engine.load("sam_pocket", None)
+    encoded: list[Any] = []
+    predictor = engine._loaded()
+    encode = predictor.model.encode
+
+    def counted(pixels: Any) -> Any:
+        encoded.append(pixels)
+        return encode(pixels)
+
+    monkeypatch.setattr(predictor.model, "encode", counted)
+    one, other = (make_scene(96, np.random.default_rng(seed)).image for seed in (0, 1))
+    engine.embed("one", one)
+    first = engine.answer("one", CLICK)
+    engine.embed("other", other)
+    engine.embed("one", one)
+    assert len(encoded) == 2
+    assert np.array_equal(engine.answer("one", CLICK).logits, first.logits)
+
+
+def test_an_image_that_is_not_prepared_is_not_answered() -> None:
+    engine = Engine()
+    with pytest.raises(InfoSAMError, match="No model is loaded"):
+        engine.answer("one", CLICK)
+    engine.load("sam_pocket", None)
+    with pytest.raises(InfoSAMError, match="not ready for prompts"):
+        engine.answer("one", CLICK)
