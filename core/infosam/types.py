@@ -198,6 +198,8 @@ class ModelInfo:
 class AdaptConfig:
     """Everything that decides an adaptation run; a bad value raises ValueError quoting itself.
 
+    zoom: "auto" also trains and measures on the tiles of the images on which small objects will be answered
+    (`Predictor`); in mode clean only.
     steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per
     step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to
     measure. rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1,
@@ -207,6 +209,7 @@ class AdaptConfig:
     peft: str = "adapter"
     distill: str = "infosam"
     mode: RunMode = "clean"
+    zoom: Zoom = "off"
     steps: int | None = None
     batch_size: int = 8
     lr: float | None = None
@@ -225,6 +228,12 @@ class AdaptConfig:
     def __post_init__(self) -> None:
         if self.mode not in RUN_MODES:
             raise ValueError(f"mode must be one of {', '.join(RUN_MODES)}, not {self.mode!r}")
+        if self.zoom not in ZOOMS:
+            raise ValueError(f"zoom must be one of {', '.join(ZOOMS)}, not {self.zoom!r}")
+        if self.zoom == "auto" and self.mode != "clean":
+            raise ValueError(
+                f"zoom 'auto' needs the mode clean, not {self.mode!r}: published runs see whole images"
+            )
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
         if self.batch_size < 2:

@@ -22,6 +22,7 @@ from infosam.cli.options import (
     Objects,
     Seed,
     Threads,
+    ZoomOption,
     check_choice,
     check_model,
     check_objects,
@@ -30,7 +31,7 @@ from infosam.cli.progress import AdaptProgress
 from infosam.cli.stop import StopRequests
 from infosam.politeness import lower_priority, polite_threads
 from infosam.reporting import to_json
-from infosam.types import RUN_MODES, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
+from infosam.types import RUN_MODES, ZOOMS, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
 
 _DEFAULT = AdaptConfig()
 
@@ -42,11 +43,10 @@ def adapt(
     peft: Annotated[str, typer.Option(help="How few parameters are trained.")] = _DEFAULT.peft,
     distill: Annotated[str, typer.Option(help="What the pre-trained model teaches.")] = _DEFAULT.distill,
     mode: Annotated[str, typer.Option(help="clean, official or paper.")] = _DEFAULT.mode,
+    zoom: ZoomOption = _DEFAULT.zoom,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")] = None,
     batch_size: Annotated[int, typer.Option(help="Prompts per step, at least 2.")] = _DEFAULT.batch_size,
-    lr: Annotated[
-        float | None, typer.Option(help="The learning rate of the first step; chosen by the model.")
-    ] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate; chosen by the model.")] = None,
     val_fraction: Annotated[
         float, typer.Option(help="The share of the images held out to measure.")
     ] = _DEFAULT.val_fraction,
@@ -77,6 +77,7 @@ def adapt(
 ) -> None:
     """Adapt a model to labelled data and write an adapter folder."""
     check_choice("mode", mode, RUN_MODES)
+    check_choice("zoom", zoom, ZOOMS)
     check_objects(objects)
     check_model(model)
     stop = StopRequests()
@@ -89,6 +90,7 @@ def adapt(
         peft=peft,
         distill=distill,
         mode=mode,
+        zoom=zoom,
         steps=steps,
         batch_size=batch_size,
         lr=lr,

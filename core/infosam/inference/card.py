@@ -10,14 +10,18 @@ from infosam.data.labelled import LabelledImage
 from infosam.inference.evaluate import SeenImage, Settings, decode_objects
 from infosam.metrics import Accumulator, ScoringProtocol, boundary_f1, dice, iou
 from infosam.models.base import PromptableModel
-from infosam.types import RunMode, Scores
+from infosam.types import RunMode, Scores, Zoom
 
 CARD_PROMPTS = ("point", "box")
 BOUNDARY_TOLERANCE = 2  # pixels
 
 
 def card_scores(
-    images: Sequence[LabelledImage], model: PromptableModel, mode: RunMode = "clean", seed: int = 0
+    images: Sequence[LabelledImage],
+    model: PromptableModel,
+    mode: RunMode = "clean",
+    seed: int = 0,
+    zoom: Zoom = "off",
 ) -> dict[str, Scores]:
     """Prompt name -> mean scores over the objects of held-out images, at their own resolution.
 
@@ -27,10 +31,10 @@ def card_scores(
     protocol: ScoringProtocol = "official" if mode == "official" else "clean"
     means = {prompt: Accumulator() for prompt in CARD_PROMPTS}
     for number, image in enumerate(images):
-        seen = SeenImage(image, model, Settings(protocol=protocol))
+        seen = SeenImage(image, model, Settings(protocol=protocol, zoom=zoom))
         for prompt in CARD_PROMPTS:
             rng = np.random.default_rng([seed, number])
-            settings = Settings(prompt, protocol, seed)
+            settings = Settings(prompt, protocol, seed, zoom)
             for logits, target in decode_objects(image, seen, settings, rng):
                 mask = logits > 0
                 means[prompt].add(

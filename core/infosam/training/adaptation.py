@@ -107,12 +107,13 @@ class Adaptation:
         if outcome.steps == 0:
             nothing = card_scores([], self.model)
             return Card(nothing, nothing, None, UNTRAINED)
+        config = self.config
         models = {"pretrained": self.model, "current": self._current, "new": self.student}
         scores: dict[str, dict[str, Scores]] = {}
         for number, (name, model) in enumerate(models.items()):
             if model is not None:
                 yield Preparing("scoring", number, len(models))
-                scores[name] = card_scores(self.validation, model, self.config.mode, self.config.seed)
+                scores[name] = card_scores(self.validation, model, config.mode, config.seed, config.zoom)
         return Card(
             scores["pretrained"], scores["new"], scores.get("current"), " ".join(self._notes(outcome))
         )

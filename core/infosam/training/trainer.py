@@ -32,6 +32,7 @@ from infosam.training.schedule import (
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
 from infosam.training.validation import Validator
+from infosam.training.views import views
 from infosam.types import AdaptConfig, BadInputError, Preparing, Report, Started, Step, Validated
 
 Status = Literal["done", "early_stop", "cancelled"]
@@ -97,9 +98,15 @@ class Trainer:
         self.student, self.teacher, self.task, self.config = student, teacher, task, config
         self._folder, self._resume, self._cancelled = folder, resume, cancelled
         self._stores = TensorStore(folder), TensorStore(folder)
-        self._train = SampleSet(train, teacher, config.mode, self._stores[0], embed=True)
-        self._validation = SampleSet(validation, teacher, config.mode, self._stores[1], embed=False)
-        n_objects = self._train.n_objects
+        self._labelled = [image for image in train if image.objects()]
+        self._held_out = [image for image in validation if image.objects()]
+        self._train = SampleSet(
+            self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
+        )
+        self._validation = SampleSet(
+            self._views(self._held_out), teacher, config.mode, self._stores[1], embed=False
+        )
+        n_objects = _count(self._labelled)
         if n_objects < 2:
             raise BadInputError(
                 f"training needs at least 2 labelled objects, not {n_objects}: InfoSAM compares the objects "
@@ -214,10 +221,10 @@ class Trainer:
 
     def _started(self) -> Started:
         return Started(
-            n_images=len(self._train.images),
-            n_objects=self._train.n_objects,
-            n_val_images=len(self._validation.images),
-            n_val_objects=self._validation.n_objects,
+            n_images=len(self._labelled),
+            n_objects=_count(self._labelled),
+            n_val_images=len(self._held_out),
+            n_val_objects=_count(self._held_out),
             steps=self.steps,
             trainable=self.state.n_trainable,
             device=str(self.student.device),
@@ -248,12 +255,17 @@ class Trainer:
         settings = asdict(self.config)
         for name in ("device", "threads"):
             del settings[name]
-        held = {"training images": self._train, "validation images": self._validation}
+        parts = {"training images": self._labelled, "validation images": self._held_out}
         keys = {
-            name: [[image.key, len(image.objects())] for image in samples.images]
-            for name, samples in held.items()
+            name: [[image.key, len(image.objects())] for image in images] for name, images in parts.items()
         }
         return {**settings, "model": [self.teacher.name, self.teacher.sha256], **keys}
+
+    def _views(self, images: Sequence[LabelledImage]) -> list[LabelledImage]:
+        """The images as the student will see them."""
+        if self.config.zoom == "off":
+            return list(images)
+        return [view for image in images for view in views(image, self.teacher.image_size)]
 
     def _checkpoint_path(self) -> Path:
         if self._folder is None:
@@ -269,6 +281,11 @@ class Trainer:
         if due or stopwatch.since_saved() > _SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
             stopwatch.saved()
+
+
+def _count(images: Sequence[LabelledImage]) -> int:
+    """Labelled objects."""
+    return sum(len(image.objects()) for image in images)
 
 
 class _Stopwatch:

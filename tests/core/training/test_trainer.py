@@ -4,12 +4,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from infosam import distill, peft
-from infosam.data.labelled import LabelledImage
+from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.models.base import PromptableModel
 from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from infosam.training.failure import NotFinite, OutOfMemory
@@ -64,6 +65,27 @@ def of_kind(reports: list[Report], kind: type[Any]) -> list[Any]:
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def on_a_large_ground(image: LabelledImage) -> LabelledImage:
+    """The image with as much again of it, three times, below and to the right, where nothing is labelled."""
+    objects = []
+    for item in image.objects():
+        height, width = item.mask.shape
+        objects.append(LabelledObject(np.pad(item.mask, ((0, 3 * height), (0, 3 * width)))))
+    return LabelledImage.from_array(np.tile(image.image(), (4, 4, 1)), objects)
+
+
+def test_small_objects_are_trained_on_from_nearer_but_counted_once(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    images = [on_a_large_ground(image) for image in labelled_images(3)]
+    config = config_of(zoom="auto", steps=2)
+    reports, outcome = drain(make_trainer(tiny_model, images[:2], images[2:], config).run())
+    (started,) = of_kind(reports, Started)
+    assert (started.n_images, started.n_objects, started.n_val_images, started.n_val_objects) == (2, 4, 1, 2)
+    assert of_kind(reports, Preparing)[-1].total > 3  # the images and their tiles
+    assert outcome.steps == 2
 
 
 @pytest.mark.parametrize("mode", RUN_MODES)

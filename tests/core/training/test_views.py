@@ -1,0 +1,58 @@
+"""Views: what a model that looks closer sees of a labelled image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.inference.tiles import tile_for
+from infosam.training.views import views
+from infosam.types import AdaptConfig, Prompt
+
+SHAPE, SIZE = (400, 600), 128
+BOXES = [(10, 10, 30, 40), (20, 50, 40, 70), (300, 500, 308, 508), (50, 100, 390, 590)]
+
+
+@pytest.fixture
+def image() -> LabelledImage:
+    objects = []
+    for number, (r0, c0, r1, c1) in enumerate(BOXES):
+        mask = np.zeros(SHAPE, bool)
+        mask[r0:r1, c0:c1] = True
+        prompt = Prompt(points=((r0 + 2, c0 + 2), (399, 0)), labels=(1, 0))
+        objects.append(LabelledObject(mask, prompt, key=str(number)))
+    pixels = np.random.default_rng(0).integers(0, 255, (*SHAPE, 3)).astype(np.uint8)
+    return LabelledImage.from_array(pixels, objects, name="field")
+
+
+def test_every_small_object_is_seen_whole_on_the_tile_that_answers_its_box(image: LabelledImage) -> None:
+    whole, *tiles = views(image, SIZE)
+    assert whole is image
+    seen = {item.key: (view, item) for view in tiles for item in view.objects()}
+    assert set(seen) == {"0", "1", "2"}  # the last is large
+    for number, box in enumerate(BOXES[:3]):
+        view, item = seen[str(number)]
+        tile = tile_for(box, SHAPE, SIZE)
+        assert np.array_equal(view.image(), image.image()[tile.window])
+        assert item.area == image.objects()[number].area
+        assert item.box == (box[0] - tile.r0, box[1] - tile.c0, box[2] - tile.r0, box[3] - tile.c0)
+        assert item.prompt is not None
+        assert item.prompt.points[0] == (box[0] + 2 - tile.r0, box[1] + 2 - tile.c0)
+        assert item.mask[int(item.prompt.points[0][0]), int(item.prompt.points[0][1])]
+
+
+def test_views_stay_the_image_they_are_of(image: LabelledImage) -> None:
+    found = views(image, SIZE)
+    assert len(found) > 1
+    assert {view.key for view in found} == {image.key}
+    assert {view.intensity for view in found} == {image.intensity}
+    assert all(view.name.startswith("field") for view in found)
+
+
+def test_published_runs_see_whole_images() -> None:
+    assert AdaptConfig(zoom="auto").zoom == "auto"
+    with pytest.raises(ValueError, match="needs the mode clean"):
+        AdaptConfig(zoom="auto", mode="official")
+    with pytest.raises(ValueError, match="zoom must be one of"):
+        AdaptConfig(zoom="on")  # type: ignore[arg-type]
