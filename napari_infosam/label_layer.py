@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
+from napari.utils.colormaps import CyclicLabelColormap
 from psygnal import Signal
 
 from napari_infosam.geometry import geometry_of
@@ -15,6 +16,12 @@ from napari_infosam.models import label_diff
 from napari_infosam.models.shown_image import ShownImage
 
 METADATA_KEY = "infosam_image"
+# Seen well on dark, light and stained images, and told from the candidate (cyan) and the points (green, red):
+# napari's own first label is brown, like many a tissue and lesion.
+COLOURS = (
+    "#ffb000", "#e040fb", "#4d7cff", "#ffee58", "#ff7043",
+    "#b388ff", "#c6ff00", "#ff80ab", "#8c9eff", "#ffcc80",
+)  # fmt: skip
 
 
 class LabelLayer:
@@ -37,6 +44,7 @@ class LabelLayer:
             np.zeros(shape, np.int32),
             name=f"{image.name} labels",
             metadata={METADATA_KEY: image.name},
+            colormap=CyclicLabelColormap(colors=["transparent", *COLOURS]),
             **geometry_of(image),
         )
         return cls(layer)

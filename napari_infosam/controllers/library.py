@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,9 +109,13 @@ class LibraryController:
 
 
 def _item(record: AdapterRecord) -> AdapterItem:
-    day, time = record.created[:10], record.created[11:16]
-    name = record.folder.name + _REMARKS[record.status]
-    return AdapterItem(record.folder, name, f"Trained on {day} at {time} UTC, kept in {record.folder}")
+    trained = datetime.fromisoformat(record.created).astimezone()
+    score = ((record.card.get("new") or {}).get("point") or {}).get("iou")
+    measured = "" if score is None else f", IoU {score:.2f}"
+    name = f"{trained:%d %b %H:%M}{measured}{_REMARKS[record.status]}"
+    return AdapterItem(
+        record.folder, name, f"Trained on {trained:%d %B %Y at %H:%M}, kept in {record.folder}"
+    )
 
 
 def _models() -> tuple[ModelItem, ...]:

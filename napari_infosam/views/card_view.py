@@ -40,11 +40,10 @@ class CardView(QWidget):
         self._verdict = _label()
         self._note = _label()
         self._note.setTextFormat(Qt.TextFormat.PlainText)
-        accept = QPushButton("Accept")
+        self._accept = accept = QPushButton("Accept")
         accept.setToolTip("Go on annotating with the new model")
-        accept.setStyleSheet(PRIMARY)
         accept.clicked.connect(self.accept_requested)
-        discard = QPushButton("Discard")
+        self._discard = discard = QPushButton("Discard")
         discard.setToolTip(
             "Keep the model in use. The new one stays in the list of adapters, marked as rolled back"
         )
@@ -78,6 +77,9 @@ class CardView(QWidget):
             self._basis.setText(_basis(value.new[measured[0]]))
         self._verdict.setText(_verdict(value, measured))
         self._verdict.setVisible(bool(self._verdict.text()))
+        worse = _is_worse(value, measured)
+        self._accept.setStyleSheet("" if worse else PRIMARY)
+        self._discard.setStyleSheet(PRIMARY if worse else "")
         self._note.setText(value.note)
         self._note.setVisible(bool(value.note))
 
@@ -107,13 +109,23 @@ def _gain(card: Card, prompt: str) -> float | None:
     return after.iou - before.iou
 
 
+def _gains(card: Card, measured: list[str]) -> list[float]:
+    return [gain for name in measured if (gain := _gain(card, name)) is not None]
+
+
+def _is_worse(card: Card, measured: list[str]) -> bool:
+    """Whether the new model has lost under every prompt."""
+    gains = _gains(card, measured)
+    return bool(gains) and max(gains) < -NOISE
+
+
 def _verdict(card: Card, measured: list[str]) -> str:
     if not measured:
         return NOT_MEASURED
-    gains = [gain for name in measured if (gain := _gain(card, name)) is not None]
-    if gains and max(gains) < -NOISE:
+    if _is_worse(card, measured):
         warning = f"<b style='color: {WORSE}'>The new model is worse than the one in use.</b>"
         return f"{warning} Discard it, label more and try again."
+    gains = _gains(card, measured)
     if gains and max(gains) <= NOISE:
         return "The new model is no better than the one in use. More labels help most."
     return ""

@@ -1,5 +1,6 @@
 """The choices of model, adapter and project are kept and come back."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,19 @@ def test_models_that_must_be_downloaded_say_so(view: ModelView, session: Session
     notes = {item.name: item.note for item in view.value().models}
     assert notes["sam_pocket"] == ""
     assert "download" in notes["sam_vit_h"] or notes["sam_vit_h"] == ""
+
+
+def test_an_adapter_is_named_by_its_day_and_its_score(view: ModelView, tmp_path: Path) -> None:
+    session = Session()
+    library = LibraryController(session, view)
+    with Project.create(tmp_path / "p") as project:
+        for number, card in enumerate(({"new": {"point": {"iou": 0.713}}}, {})):
+            folder = project.folder / "adapters" / str(number)
+            folder.mkdir(parents=True)
+            record = project.add_adapter(folder, base_model="sam_pocket", card=card)
+    library.open_project(tmp_path / "p")
+    trained = datetime.fromisoformat(record.created).astimezone()
+    unmeasured, measured = (item.name for item in view.value().adapters)
+    assert measured == f"{trained:%d %b %H:%M}, IoU 0.71  (not accepted yet)"
+    assert unmeasured == f"{trained:%d %b %H:%M}  (not accepted yet)"
+    session.project.close()

@@ -325,3 +325,9 @@ def test_smoothing_keeps_a_constant_and_halves_noise() -> None:
     noise = np.random.default_rng(0).normal(size=500)
     assert smoothed(noise.tolist()).std() < noise.std() / 2
     assert smoothed([1.0, math.nan, 3.0], decay=0.5) == pytest.approx([1.0, math.nan, 7 / 3], nan_ok=True)
+
+
+@pytest.mark.parametrize(("new", "meant"), [(0.7, "Accept"), (0.6, "Accept"), (0.4, "Discard")])
+def test_the_button_that_is_meant_to_be_pressed_stands_out(view: AdaptView, new: float, meant: str) -> None:
+    view.setRun(apply(running(), Finished("done", "run", card(new), 200, 60.0)))
+    assert {title for title in ("Accept", "Discard") if button(view, title).styleSheet()} == {meant}
