@@ -6,6 +6,7 @@ import napari
 import numpy as np
 import pytest
 from napari.layers import Image
+from qtpy.QtWidgets import QDockWidget
 from skimage.io import imsave
 
 from napari_infosam.__main__ import main
@@ -24,7 +25,8 @@ def test_images_open_as_layers_beside_the_panel(
         viewer = napari.current_viewer()
         assert viewer is not None
         names = [layer.name for layer in viewer.layers if isinstance(layer, Image)]
-        seen.append((names, list(viewer.window.dock_widgets)))
+        docks = viewer.window._qt_window.findChildren(QDockWidget)
+        seen.append((names, [dock.objectName() for dock in docks]))
         viewer.close()
 
     monkeypatch.setattr(napari, "run", look_and_close)
