@@ -5,6 +5,7 @@ A new method is one module of this package: a frozen configuration, registered b
 
 from infosam.peft.adapter import AdapterConfig
 from infosam.peft.base import Method
+from infosam.peft.bitfit import BitFitConfig
 from infosam.peft.decoder import DecoderConfig
 from infosam.peft.injection import config_of, inject, peft_parameters
 from infosam.peft.lora import LoRAConfig
@@ -14,6 +15,7 @@ from infosam.peft.state import load_trainable_state, trainable_state
 
 __all__ = [
     "AdapterConfig",
+    "BitFitConfig",
     "DecoderConfig",
     "LoRAConfig",
     "Method",

@@ -40,6 +40,7 @@ def trained(model: PromptableModel, method: Method | str) -> int:
     [
         ("none", 0),
         ("decoder", 0),
+        ("bitfit", 101_376),
         ("adapter", 5_917_440 + 30_720),
         (AdapterConfig(train_norm=False), 5_917_440),
         (AdapterConfig(placement="paper", train_norm=False), 5_917_440),
@@ -67,6 +68,7 @@ def test_larger_vits_leave_out_the_first_two_blocks(size: str, dim: int, depth: 
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
+        ("bitfit", 119_056),
         ("adapter", 5_822_208 + 41_440),
         (AdapterConfig(train_norm=False), 5_822_208),
         ("lora", 168_896),
@@ -85,4 +87,6 @@ def test_pocket() -> None:
     bottleneck = 2 * 192 * 48 + 48 + 192
     # Of six blocks only the first is left out.
     assert added(pocket, AdapterConfig(train_norm=False)) == 5 * 2 * bottleneck
+    # Per block: two norms, query, key and value, projection, and an MLP four times as wide.
+    assert added(pocket, "bitfit") == 6 * (2 + 3 + 1 + 4 + 1) * 192
     assert added(pocket, "lora") == 6 * 4 * (192 + 3 * 192)

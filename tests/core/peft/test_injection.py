@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from infosam import peft
 from infosam.models.base import PromptableModel
-from infosam.peft import AdapterConfig, DecoderConfig, LoRAConfig, Method, NoneConfig
+from infosam.peft import AdapterConfig, BitFitConfig, DecoderConfig, LoRAConfig, Method, NoneConfig
 from infosam.types import AdaptableModel, BadInputError, DecoderOutput
 
 Run = Callable[[PromptableModel], DecoderOutput]
@@ -20,6 +20,7 @@ METHODS = [
     pytest.param(config, id=name)
     for name, config in {
         "decoder": DecoderConfig(),
+        "bitfit": BitFitConfig(),
         "adapter": AdapterConfig(),
         "adapter-paper": AdapterConfig(placement="paper", zero_init=False),
         "adapter-some": AdapterConfig(blocks=(1,), train_norm=False),
@@ -194,7 +195,7 @@ def test_a_model_is_no_student(
 
 
 def test_unknown_methods_are_refused(pocket: PromptableModel) -> None:
-    with pytest.raises(BadInputError, match=r"'lorra'; known are adapter, decoder, lora, none"):
+    with pytest.raises(BadInputError, match=r"'lorra'; known are adapter, bitfit, decoder, lora, none"):
         peft.inject(pocket, "lorra")
     with pytest.raises(BadInputError, match="not 4"):
         peft.inject(pocket, 4)  # type: ignore[arg-type]
