@@ -66,10 +66,6 @@ class SampleSet:
         return self._model.image_size
 
     @property
-    def n_objects(self) -> int:
-        return sum(len(image.objects()) for image in self.images)
-
-    @property
     def by_image(self) -> list[list[int]]:
         """The sample numbers of each image."""
         groups: list[list[int]] = [[] for _ in self.images]
