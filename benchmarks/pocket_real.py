@@ -118,7 +118,7 @@ def walker(rgb: RGB, mask: BoolArray) -> BoolArray:
     ] = 1
     if grey.min() == grey.max():
         return np.zeros(mask.shape, bool)
-    found = random_walker(grey, seeds, beta=500, mode="cg_j", prob_tol=0.1) == 1
+    found = random_walker(grey, seeds, beta=500, mode="cg_j") == 1
     enlarged: BoolArray = resize(found.astype(float), mask.shape, order=1) > 0.5
     return enlarged
 
