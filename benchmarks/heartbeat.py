@@ -16,11 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 BEAT_MS = 5
 PATIENCE = 300.0
-SIDE = 320
 LABELLED = 4
 
 
@@ -64,10 +62,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["INFOSAM_DATA"] = home  # nobody's own annotations are touched
-        measure(Path(home), options.steps, options.bar)
+        measure(options.steps, options.bar)
 
 
-def measure(home: Path, steps: int, bar: float) -> None:
+def measure(steps: int, bar: float) -> None:
     import napari
     import numpy as np
     from napari.layers import Image
@@ -116,22 +114,19 @@ def measure(home: Path, steps: int, bar: float) -> None:
         hand.wait(lambda: session.device and session.shown, "the model", PATIENCE)
         hand.rest(2000)
 
-    def ready() -> bool:
-        return session.shown is not None and session.image_id is not None and not session.busy
-
     with heart.stage("idle"):
         hand.rest(3000)
     with heart.stage("prompting on, first image encoded"):
         hand.press(panel, "Prompt")
-        hand.wait(ready, "the first image", PATIENCE)
+        hand.wait(lambda: session.ready, "the first image", PATIENCE)
         hand.rest(500)
     with heart.stage("8 slices, each encoded"):
         step_through()
-        hand.wait(ready, "the image", PATIENCE)
+        hand.wait(lambda: session.ready, "the image", PATIENCE)
 
     def click_and_commit(index: int) -> None:
         viewer.dims.set_current_step(0, index)
-        hand.wait(lambda: ready() and session.shown.index[0] == index, "the slice", PATIENCE)  # type: ignore[union-attr]
+        hand.wait(lambda: session.ready_on(index), "the slice", PATIENCE)
         for truth in truths[index]:
             hand.click(interior_pixel(truth))
             hand.wait(lambda: session.candidates is not None and not session.busy, "a mask", PATIENCE)
@@ -164,7 +159,7 @@ def measure(home: Path, steps: int, bar: float) -> None:
         hand.rest(1000)
     with heart.stage("accepted, the adapted model is loaded"):
         hand.press(panel, "Accept")
-        hand.wait(lambda: session.adapter is not None and ready(), "the new model", PATIENCE)
+        hand.wait(lambda: session.adapter is not None and session.ready, "the new model", PATIENCE)
         hand.rest(1000)
     viewer.close()
 

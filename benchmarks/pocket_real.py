@@ -1,11 +1,11 @@
 """sam_pocket on real images it was never trained on, beside classical methods under the same prompts.
 
-INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off] \
+INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off]
     [--adapter FOLDER] [--prompts ...] [--no-rivals]
 
 FOLDER holds the sets that `SETS` names, each with images/ and masks/. Objects: labels in nuclei, connected
-components of one class of at least 10 px elsewhere, at most 10 per image, a fixed random sample. Scores are
-means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
+components of one class elsewhere (the reader drops those below 10 px), at most 10 per image, a fixed random
+sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
 middle of the object, each further one on the largest error.
 """
 
@@ -30,7 +30,7 @@ from skimage.transform import resize
 
 from infosam import load_model
 from infosam.data.intensity import to_rgb8
-from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import interior_pixel, tight_box
 from infosam.data.readers import read_data
 from infosam.inference.evaluate import SeenImage, Settings, decode_objects
@@ -44,7 +44,7 @@ SETS = {
     "soybean_rust": "components",
     "uav75_crack": "components",
 }
-MIN_PIXELS, MAX_OBJECTS = 10, 10
+MAX_OBJECTS = 10
 TOLERANCE = 3  # pixels
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
@@ -137,7 +137,7 @@ def sampled(images: Sequence[LabelledImage]) -> list[LabelledImage]:
     """The images with at most `MAX_OBJECTS` of their objects."""
     result = []
     for number, image in enumerate(images):
-        objects: list[LabelledObject] = [item for item in image.objects() if item.area >= MIN_PIXELS]
+        objects = image.objects()
         chosen = np.random.default_rng(number).permutation(len(objects))[:MAX_OBJECTS]
         kept = [objects[i] for i in sorted(chosen)]
         result.append(LabelledImage(image.key, image.name, image.image, kept, image.intensity))
@@ -157,23 +157,20 @@ def of_rivals(image: LabelledImage) -> Iterator[tuple[str, str, Score]]:
 
 
 def of_model(
-    image: LabelledImage, model: PromptableModel, zoom: Zoom, prompts: Sequence[str]
+    image: LabelledImage, seen: SeenImage, zoom: Zoom, prompts: Sequence[str]
 ) -> Iterator[tuple[str, Score]]:
-    seen = SeenImage(image, model, Settings(zoom=zoom))
     for prompt in prompts:
         settings = Settings(prompt, zoom=zoom)
         for logits, target in decode_objects(image, seen, settings, np.random.default_rng(0)):
             yield prompt, score(logits > 0, target)
 
 
-def calibration(image: LabelledImage, model: PromptableModel, zoom: Zoom) -> Iterator[tuple[float, float]]:
+def calibration(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, float]]:
     """(predicted, true) IoU of the single mask of each object's click."""
-    seen = SeenImage(image, model, Settings(zoom=zoom))
-    for item in image.objects():
-        target = item.mask
-        prompt = Prompt(points=(interior_pixel(target),), labels=(1,))
-        (answer,) = seen.answers([prompt])
-        yield float(answer.iou[0]), float(iou(seen.logits([prompt])[0] > 0, target))
+    targets = [item.mask for item in image.objects()]
+    answers = seen.answers([Prompt(points=(interior_pixel(target),), labels=(1,)) for target in targets])
+    for answer, logits, target in zip(answers, seen.enlarged(answers), targets, strict=True):
+        yield float(answer.iou[0]), float(iou(logits > 0, target))
 
 
 def main() -> None:
@@ -215,9 +212,10 @@ def report(
             for prompt, name, found in of_rivals(image):
                 scores[prompt, name].append(found)
         for zoom in zooms:
-            for prompt, found in of_model(image, model, zoom, prompts):
+            seen = SeenImage(image, model, Settings(zoom=zoom))
+            for prompt, found in of_model(image, seen, zoom, prompts):
                 scores[prompt, f"pocket, zoom {zoom}"].append(found)
-            pairs[zoom] += calibration(image, model, zoom)
+            pairs[zoom] += calibration(image, seen)
     for (prompt, name), found in sorted(scores.items()):
         means = {key: float(np.mean([item[key] for item in found])) for key in ("iou", "f1")}
         print(f"  {prompt:8s} {name:18s} IoU {means['iou']:.3f}   F1 {means['f1']:.3f}")

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 RUN_SETTING = "adapt_run"
 PACE_SETTING = "adapt_pace"
-PASSED_ON = ("peft", "distill", "mode", "batch_size", "lr", "val_fraction", "seed", "steps", "threads")
+PASSED_ON = (
+    "peft",
+    "distill",
+    "mode",
+    "zoom",
+    "batch_size",
+    "lr",
+    "val_fraction",
+    "seed",
+    "steps",
+    "threads",
+)
 
 
 @dataclass(frozen=True)

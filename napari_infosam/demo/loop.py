@@ -73,7 +73,7 @@ class Loop:
         """From the first click to the better model."""
         self._hand.wait(lambda: self._session.device and self._session.shown, "the model", START_SECONDS)
         self._hand.press(self._panel, "Prompt")
-        self._hand.wait(self._ready, "the first image", START_SECONDS)
+        self._hand.wait(lambda: self._session.ready, "the first image", START_SECONDS)
         label_iou = self._label_all()
         log.info("labelled %d objects", self._expert.effort.objects)
         self._show(LABELLED)
@@ -122,15 +122,7 @@ class Loop:
     def _show(self, index: int) -> None:
         """Go to a slice, and wait until prompts can be answered there."""
         self._viewer.dims.set_current_step(0, index)
-        self._hand.wait(
-            lambda: self._ready() and self._session.shown.index[0] == index,  # type: ignore[union-attr]
-            f"slice {index}",
-            ANSWER_SECONDS,
-        )
-
-    def _ready(self) -> bool:
-        session = self._session
-        return session.shown is not None and session.image_id is not None and not session.busy
+        self._hand.wait(lambda: self._session.ready_on(index), f"slice {index}", ANSWER_SECONDS)
 
     def _truth(self, index: int) -> list[BoolArray]:
         return [item.mask for item in self._truths[index].objects()]
@@ -155,7 +147,9 @@ class Loop:
         self._picture("5_card")
         self._annotator.adapt_view.curves.grab().save(str(self._out / "loss.png"))
         self._hand.press(self._panel, "Accept")
-        self._hand.wait(lambda: self._session.adapter is not None and self._ready(), "the new model", 60.0)
+        self._hand.wait(
+            lambda: self._session.adapter is not None and self._session.ready, "the new model", 60.0
+        )
         return (
             [(step.step, step.losses["loss"]) for step in run.steps],
             [(validated.step, validated.iou) for validated in run.validations],

@@ -85,6 +85,15 @@ class Session:
     busy: bool = False
 
     @property
+    def ready(self) -> bool:
+        """Whether prompts can be answered at once: the image is part of the project, and nothing goes on."""
+        return self.shown is not None and self.image_id is not None and not self.busy
+
+    def ready_on(self, number: int) -> bool:
+        """`ready`, on that slice of a stack."""
+        return self.ready and self.shown is not None and self.shown.index[0] == number
+
+    @property
     def candidate(self) -> BoolArray | None:
         """(H, W): the candidate mask that is shown."""
         return None if self.candidates is None else self.candidates.masks[self.candidate_index]

@@ -95,8 +95,7 @@ class Window:
         self.wait(self.ready, "the model and the image")
 
     def ready(self) -> bool:
-        session = self.session
-        return session.image_id is not None and bool(session.device) and not session.busy
+        return self.session.ready and bool(self.session.device)
 
     def settled(self) -> bool:
         """Whether the candidates belong to the present prompt."""

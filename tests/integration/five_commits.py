@@ -24,7 +24,7 @@ def main() -> None:
         window.answered()
         window.key(Qt.Key.Key_Return)
         window.wait(lambda: window.session.prompts.is_empty, "the commit")
-    print("committed", len(window.session.objects), flush=True)  # noqa: T201
+    print("committed", len(window.session.objects), flush=True)  # noqa: T201 - our parent waits for it
     sys.stdin.read()
 
 

@@ -36,10 +36,7 @@ def largest(index: int) -> list[np.ndarray]:
 
 def go_to(window: Window, index: int) -> None:
     window.viewer.dims.set_current_step(0, index)
-    window.wait(
-        lambda: window.ready() and window.session.shown.index[0] == index,  # type: ignore[union-attr]
-        f"slice {index}",
-    )
+    window.wait(lambda: window.session.ready_on(index), f"slice {index}")
 
 
 def box(window: Window, truth: np.ndarray) -> np.ndarray:

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from infosam.models.base import PromptableModel
-from infosam.types import AdaptConfig, BadInputError, ImageEmbedding, PromptBatch
+from infosam.types import AdaptConfig, BadInputError, DecoderOutput, ImageEmbedding, PromptBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,19 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Losses of one batch."""
+
+    @torch.no_grad()
+    def teach(self, batch: TrainingBatch) -> tuple[ImageEmbedding, DecoderOutput]:
+        """What the teacher makes of a batch: its embeddings of the images, and its answers to the prompts.
+
+        Raises:
+            BadInputError: there is no teacher, or the batch has no embeddings of it.
+        """
+        if self.teacher is None or batch.teacher is None:
+            raise BadInputError(
+                "distillation needs the teacher's embeddings of the images: put them into the batch"
+            )
+        return batch.teacher, self.teacher.decode(batch.teacher, batch.prompts)
 
     def auxiliary(self) -> nn.Module | None:
         """The weights that train beside the student, or None."""

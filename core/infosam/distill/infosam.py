@@ -69,7 +69,8 @@ class InfoSAMTask(Task):
     def _information_losses(
         self, batch: TrainingBatch, embedding: ImageEmbedding, output: DecoderOutput
     ) -> dict[str, Tensor]:
-        teacher_image, teacher_token = self._teacher_features(batch)
+        taught, answers = self.teach(batch)
+        teacher_image, teacher_token = _positions(taught), answers.tokens[:, :1].float()
         index, alpha = batch.prompts.image_index, self.config.alpha
         # Half precision loses the small differences between samples that the entropies are made of.
         with torch.autocast(batch.images.device.type, enabled=False):
@@ -82,16 +83,6 @@ class InfoSAMTask(Task):
                 "distillation": relation_distillation_loss(teacher, student, alpha),
                 "relation_entropy": renyi_entropy(gram(teacher.detach())),
             }
-
-    @torch.no_grad()
-    def _teacher_features(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
-        """z_i (B, HW, D) of the images and z_m (N, 1, D) of the prompts."""
-        if self.teacher is None or batch.teacher is None:
-            raise BadInputError(
-                "InfoSAM needs the teacher's embeddings of the images: put them into the batch"
-            )
-        tokens = self.teacher.decode(batch.teacher, batch.prompts).tokens
-        return _positions(batch.teacher), tokens[:, :1].float()
 
 
 def _positions(embedding: ImageEmbedding) -> Tensor:

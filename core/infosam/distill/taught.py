@@ -11,8 +11,7 @@ from torch import Tensor
 
 from infosam.distill.base import Task, TrainingBatch
 from infosam.distill.supervised import supervised_losses
-from infosam.models.base import PromptableModel
-from infosam.types import BadInputError
+from infosam.types import DecoderOutput, ImageEmbedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +47,14 @@ class TaughtTask(Task):
         embedding = self.student.encode(batch.images)
         output = self.student.decode(embedding, batch.prompts)
         parts = supervised_losses(output, batch.targets, batch.valid, self.config.mode)
-        seen = Knowledge(embedding.features.float(), output.logits[:, :1].float())
+        student, teacher = _knowledge(embedding, output), _knowledge(*self.teach(batch))
         with torch.autocast(batch.images.device.type, enabled=False):
-            distilled = self.distillation(seen, _teacher_knowledge(self.teacher, batch))
+            distilled = self.distillation(student, teacher)
         loss = sum(parts.values(), batch.targets.new_zeros(()))
         loss = loss + self.config.rkd_weight * self.weight * distilled
         shown = parts | {"distillation": distilled}
         return {"loss": loss} | {name: part.detach() for name, part in shown.items()}
 
 
-@torch.no_grad()
-def _teacher_knowledge(teacher: PromptableModel | None, batch: TrainingBatch) -> Knowledge:
-    if teacher is None or batch.teacher is None:
-        raise BadInputError(
-            "this method needs the teacher's embeddings of the images: put them into the batch"
-        )
-    logits = teacher.decode(batch.teacher, batch.prompts).logits
-    return Knowledge(batch.teacher.features.float(), logits[:, :1].float())
+def _knowledge(embedding: ImageEmbedding, output: DecoderOutput) -> Knowledge:
+    return Knowledge(embedding.features.float(), output.logits[:, :1].float())

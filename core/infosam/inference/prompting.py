@@ -11,12 +11,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from infosam.inference.tiles import Shape
 from infosam.models.base import PromptableModel
 from infosam.types import BadInputError, DecoderOutput, ImageEmbedding, Prompt, PromptBatch
 
 MASK_LOGIT = 10.0  # a probability of 0.99995: what SAM 2 itself makes of a mask that is given as such
-
-Shape = tuple[int, int]
 
 
 def decode_prompts(

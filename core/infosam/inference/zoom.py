@@ -58,23 +58,25 @@ def answer(
     frames = [_mask_as_bool(model, prompt, shape) for prompt in prompts]
     tiles = [_first_tile(model, prompt, shape) for prompt in frames]
     answers = _answers(model, embed, frames, tiles)
-    pending = [i for i, prompt in enumerate(frames) if prompt.box is None and prompt.mask is None]
-    while pending:
+    masks = {
+        i: _placed(_single_mask(model, answers[i]), answers[i].tile, shape)
+        for i, prompt in enumerate(frames)
+        if prompt.box is None and prompt.mask is None
+    }
+    while masks:
         closer: dict[int, Tile] = {}
-        for i in pending:
-            tile = _closer(model, answers[i], frames[i], shape)
+        for i, mask in masks.items():
+            tile = _closer(mask, answers[i].tile, frames[i], model.image_size)
             if tile is not None:
                 closer[i] = tile
-        pending = list(closer)
-        looked = _answers(model, embed, [frames[i] for i in pending], list(closer.values()))
-        found = {
-            i: seen
-            for i, seen in zip(pending, looked, strict=True)
-            if _is_same_object(model, answers[i], seen, shape)
-        }
-        for i, seen in found.items():
-            answers[i] = seen
-        pending = list(found)
+        looked = _answers(model, embed, [frames[i] for i in closer], list(closer.values()))
+        before, masks = masks, {}
+        for i, seen in zip(closer, looked, strict=True):
+            mask = _single_mask(model, seen)
+            placed = _placed(mask, seen.tile, shape)
+            # From nearer a click may well mean a part of what was seen, and a part of that, down to a speck.
+            if not seen.tile.cuts(mask, shape) and iou(placed, before[i]) >= SAME:
+                answers[i], masks[i] = seen, placed
     return answers
 
 
@@ -131,16 +133,15 @@ def _first_tile(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tile:
     return tile_for(_around(box, prompt), shape, model.image_size)
 
 
-def _closer(model: PromptableModel, seen: Answer, prompt: Prompt, shape: Shape) -> Tile | None:
-    """A smaller tile for the object that was clicked, or None if it was seen from near enough, or not at
-    all."""
-    mask = _single_mask(model, seen)
+def _closer(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Tile | None:
+    """A smaller tile for the object that was clicked, or None if it was seen from near enough, or not at all.
+
+    mask: on the image. tile: where it was seen.
+    """
     if not mask.any() or 1 not in prompt.labels:
         return None
-    r0, c0, r1, c1 = tight_box(mask)
-    box = (r0 + seen.tile.r0, c0 + seen.tile.c0, r1 + seen.tile.r0, c1 + seen.tile.c0)
-    tile = tile_for(_around(box, prompt), shape, model.image_size)
-    return tile if tile.level > seen.tile.level else None
+    smaller = tile_for(_around(tight_box(mask), prompt), mask.shape, image_size)
+    return smaller if smaller.level > tile.level else None
 
 
 def _around(box: Box, prompt: Prompt) -> Box:
@@ -153,18 +154,6 @@ def _around(box: Box, prompt: Prompt) -> Box:
         min([c0, *columns]),
         max([r1, *(row + 1 for row in rows)]),
         max([c1, *(column + 1 for column in columns)]),
-    )
-
-
-def _is_same_object(model: PromptableModel, before: Answer, closer: Answer, shape: Shape) -> bool:
-    """Whether a closer look shows what was seen before, and all of it: from nearer a click may well mean a
-    part of that, and the part of a part, down to a speck."""
-    mask = _single_mask(model, closer)
-    if closer.tile.cuts(mask, shape):
-        return False
-    return (
-        iou(_placed(mask, closer.tile, shape), _placed(_single_mask(model, before), before.tile, shape))
-        >= SAME
     )
 
 
