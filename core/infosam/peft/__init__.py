@@ -4,6 +4,7 @@ A new method is one module of this package: a frozen configuration, registered b
 """
 
 from infosam.peft.adapter import AdapterConfig
+from infosam.peft.adaptformer import AdaptFormerConfig
 from infosam.peft.base import Method
 from infosam.peft.bitfit import BitFitConfig
 from infosam.peft.decoder import DecoderConfig
@@ -12,14 +13,17 @@ from infosam.peft.lora import LoRAConfig
 from infosam.peft.none import NoneConfig
 from infosam.peft.registry import config_for, config_from_dict, config_to_dict, methods
 from infosam.peft.state import load_trainable_state, trainable_state
+from infosam.peft.susam import SUSAMConfig
 
 __all__ = [
+    "AdaptFormerConfig",
     "AdapterConfig",
     "BitFitConfig",
     "DecoderConfig",
     "LoRAConfig",
     "Method",
     "NoneConfig",
+    "SUSAMConfig",
     "config_for",
     "config_from_dict",
     "config_of",

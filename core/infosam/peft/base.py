@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -60,3 +60,20 @@ def choose_blocks(student: AdaptableModel, numbers: Sequence[int]) -> list[Any]:
     if max(numbers) >= len(blocks):
         raise BadInputError(f"the image encoder has blocks 0 to {len(blocks) - 1}, not {max(numbers)}")
     return [blocks[number] for number in numbers]
+
+
+def enter_blocks(
+    student: AdaptableModel, numbers: Sequence[int], enter: Callable[[Any, int], Sequence[nn.Module]]
+) -> list[nn.Parameter]:
+    """Call `enter` with each of these blocks and its width; returns the parameters of the modules that it
+    names.
+
+    Raises:
+        BadInputError: the student has fewer blocks.
+    """
+    dims = student.block_dims()
+    entered = [
+        enter(block, dims[number])
+        for number, block in zip(numbers, choose_blocks(student, numbers), strict=True)
+    ]
+    return [parameter for modules in entered for module in modules for parameter in module.parameters()]

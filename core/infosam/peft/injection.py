@@ -66,6 +66,7 @@ def inject(model: M, method: str | Method) -> M:
         tuple(name for name, parameter in named.items() if id(parameter) in in_decoder),
     )
     setattr(student, _RECORD, injection)
+    student.train(model.training)  # new modules too, some of which draw at random in training
     rename_weights(student)
     return student
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from infosam.peft.base import Method, check_blocks, choose_blocks
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel, RunMode
+
+Targets = Literal["qkv", "qv"]
 
 
 class FusedLoRA(nn.Module):
@@ -60,18 +62,43 @@ class PerHeadLoRA(nn.Module):
         return out
 
 
+class QueryValueLoRA(nn.Module):
+    """SU-SAM's form: a pair (A, B) for the query and one for the value, none for the key.
+
+    A (2, r, D) and B (2, D, r), query first, start as in `FusedLoRA`.
+    """
+
+    def __init__(self, linear: nn.Linear, *, rank: int, scale: float) -> None:
+        super().__init__()
+        self.linear = linear
+        self.scale = scale
+        self.a = nn.Parameter(linear.weight.new_empty(2, rank, linear.in_features))
+        self.b = nn.Parameter(linear.weight.new_zeros(2, linear.out_features // 3, rank))
+        for one in self.a.unbind():
+            nn.init.kaiming_uniform_(one, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., 3 D)."""
+        query, value = (x @ a.T @ b.T for a, b in zip(self.a, self.b, strict=True))
+        update = torch.cat([query, torch.zeros_like(query), value], dim=-1)
+        out: Tensor = self.linear(x) + self.scale * update
+        return out
+
+
 @register("lora")
 @dataclass(frozen=True)
 class LoRAConfig(Method):
     """LoRA on the attention's qkv projection.
 
     rank: r of each pair. alpha: updates are scaled by alpha / r. per_head: the paper's form instead of the
-    released, fused one. blocks: numbers of the blocks; None: all.
+    released, fused one. targets: "qkv", or "qv" for query and value only, as in SU-SAM, and not per head.
+    blocks: numbers of the blocks; None: all.
     """
 
     rank: int = 4
     alpha: float = 4.0
     per_head: bool = False
+    targets: Targets = "qkv"
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +106,10 @@ class LoRAConfig(Method):
             raise ValueError(f"rank must be at least 1, not {self.rank}")
         if not self.alpha > 0:
             raise ValueError(f"alpha must be positive, not {self.alpha}")
+        if self.targets not in get_args(Targets):
+            raise ValueError(f"targets must be one of {', '.join(get_args(Targets))}, not {self.targets!r}")
+        if self.per_head and self.targets != "qkv":
+            raise ValueError(f"per_head needs the targets 'qkv', not {self.targets!r}")
         check_blocks(self.blocks)
 
     @classmethod
@@ -96,8 +127,10 @@ class LoRAConfig(Method):
             added += [wrapped.a, wrapped.b]
         return added
 
-    def _wrap(self, linear: nn.Linear, heads: int) -> FusedLoRA | PerHeadLoRA:
+    def _wrap(self, linear: nn.Linear, heads: int) -> FusedLoRA | PerHeadLoRA | QueryValueLoRA:
         scale = self.alpha / self.rank
         if self.per_head:
             return PerHeadLoRA(linear, rank=self.rank, scale=scale, heads=heads)
+        if self.targets == "qv":
+            return QueryValueLoRA(linear, rank=self.rank, scale=scale)
         return FusedLoRA(linear, rank=self.rank, scale=scale)

@@ -12,7 +12,7 @@ from infosam import peft
 from infosam.models import registry
 from infosam.models.base import PromptableModel, freeze
 from infosam.models.sam.adaptor import SamModel
-from infosam.peft import AdapterConfig, LoRAConfig, Method
+from infosam.peft import AdapterConfig, AdaptFormerConfig, LoRAConfig, Method, SUSAMConfig
 
 
 @cache
@@ -47,6 +47,14 @@ def trained(model: PromptableModel, method: Method | str) -> int:
         ("lora", 147_456),
         (LoRAConfig(per_head=True), 1_437_696),
         (LoRAConfig(per_head=True, blocks=(5,)), 119_808),
+        (LoRAConfig(targets="qv", blocks=(5,)), 12_288),
+        ("adaptformer", 2_958_720 + 30_720),
+        (AdaptFormerConfig(train_norm=False), 2_958_720),
+        (AdaptFormerConfig(train_norm=False, blocks=tuple(range(12))), 3_550_464),
+        (AdaptFormerConfig(form="original", train_norm=False), 12 * 99_136),
+        ("susam", 5_917_440 + 30_720),
+        (SUSAMConfig(variant="parallel", train_norm=False), 5_917_440),
+        (SUSAMConfig(variant="serial", zero_init=False, train_norm=False), 5_917_440),
     ],
 )
 def test_vit_b(method: Method | str, expected: int) -> None:
@@ -72,6 +80,8 @@ def test_larger_vits_leave_out_the_first_two_blocks(size: str, dim: int, depth: 
         ("adapter", 5_822_208 + 41_440),
         (AdapterConfig(train_norm=False), 5_822_208),
         ("lora", 168_896),
+        (AdaptFormerConfig(train_norm=False), 2_911_104),
+        ("susam", 5_822_208 + 41_440),
     ],
 )
 def test_hiera_base_plus(method: Method | str, expected: int) -> None:

@@ -11,8 +11,17 @@ from torch import Tensor, nn
 
 from infosam import peft
 from infosam.models.base import PromptableModel
-from infosam.peft import AdapterConfig, BitFitConfig, DecoderConfig, LoRAConfig, Method, NoneConfig
-from infosam.types import AdaptableModel, BadInputError, DecoderOutput
+from infosam.peft import (
+    AdapterConfig,
+    AdaptFormerConfig,
+    BitFitConfig,
+    DecoderConfig,
+    LoRAConfig,
+    Method,
+    NoneConfig,
+    SUSAMConfig,
+)
+from infosam.types import AdaptableModel, BadInputError, DecoderOutput, RunMode
 
 Run = Callable[[PromptableModel], DecoderOutput]
 StateHash = Callable[[nn.Module], str]
@@ -26,8 +35,15 @@ METHODS = [
         "adapter-some": AdapterConfig(blocks=(1,), train_norm=False),
         "lora": LoRAConfig(),
         "lora-per-head": LoRAConfig(per_head=True, blocks=(0, 2)),
+        "lora-query-value": LoRAConfig(targets="qv"),
+        "adaptformer": AdaptFormerConfig(),
+        "adaptformer-original": AdaptFormerConfig(form="original", train_norm=False),
+        "susam": SUSAMConfig(),
+        "susam-serial": SUSAMConfig(variant="serial", zero_init=False),
+        "susam-parallel": SUSAMConfig(variant="parallel", blocks=(0, 1), train_norm=False),
     }.items()
 ]
+DRAWS = {"adaptformer-original"}  # at random in training
 
 
 def loss_of(output: DecoderOutput) -> Tensor:
@@ -94,6 +110,11 @@ def test_none_trains_nothing(model: PromptableModel, run: Run) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_blocks_keep_their_width(model: PromptableModel, method: Method) -> None:
+    assert list(peft.inject(model, method).block_dims()) == list(model.block_dims())
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_frozen_tensors_are_shared_and_trained_ones_are_not(model: PromptableModel, method: Method) -> None:
     student = peft.inject(model, method)
     trained = peft.trainable_state(student)
@@ -134,7 +155,19 @@ def test_students_are_independent(
     assert state_hash(first) != before
 
 
-@pytest.mark.parametrize("config", [AdapterConfig(), LoRAConfig(), LoRAConfig(per_head=True)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        AdapterConfig(),
+        AdaptFormerConfig(),
+        AdaptFormerConfig(form="original"),
+        LoRAConfig(),
+        LoRAConfig(per_head=True),
+        LoRAConfig(targets="qv"),
+        SUSAMConfig(),
+        SUSAMConfig(variant="parallel"),
+    ],
+)
 def test_methods_that_start_at_zero_change_no_bit(model: PromptableModel, config: Method, run: Run) -> None:
     student, expected = peft.inject(model, config), run(model)
     output = run(student)
@@ -143,13 +176,24 @@ def test_methods_that_start_at_zero_change_no_bit(model: PromptableModel, config
     assert torch.equal(output.tokens, expected.tokens)
 
 
-@pytest.mark.parametrize("mode", ["official", "paper"])
-def test_released_adapters_start_at_random(model: PromptableModel, mode: str, run: Run) -> None:
-    student = peft.inject(model, peft.config_for("adapter", mode))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("method", "mode"),
+    [
+        ("adapter", "official"),
+        ("adapter", "paper"),
+        ("adaptformer", "official"),
+        ("susam", "official"),
+        ("susam", "paper"),
+    ],
+)
+def test_released_adapters_start_at_random(
+    model: PromptableModel, method: str, mode: RunMode, run: Run
+) -> None:
+    student = peft.inject(model, peft.config_for(method, mode))
     assert not torch.allclose(run(student).logits, run(model).logits, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method.id not in DRAWS])
 def test_training_mode_changes_nothing(model: PromptableModel, method: Method, run: Run) -> None:
     student = peft.inject(model, method)
     shake(student)
@@ -195,7 +239,7 @@ def test_a_model_is_no_student(
 
 
 def test_unknown_methods_are_refused(pocket: PromptableModel) -> None:
-    with pytest.raises(BadInputError, match=r"'lorra'; known are adapter, bitfit, decoder, lora, none"):
+    with pytest.raises(BadInputError, match=r"'lorra'; known are adapter, adaptformer, bitfit, "):
         peft.inject(pocket, "lorra")
     with pytest.raises(BadInputError, match="not 4"):
         peft.inject(pocket, 4)  # type: ignore[arg-type]

@@ -13,7 +13,16 @@ from torch import nn
 
 from infosam import peft
 from infosam.models.base import PromptableModel
-from infosam.peft import AdapterConfig, DecoderConfig, LoRAConfig, Method, NoneConfig, registry
+from infosam.peft import (
+    AdapterConfig,
+    AdaptFormerConfig,
+    DecoderConfig,
+    LoRAConfig,
+    Method,
+    NoneConfig,
+    SUSAMConfig,
+    registry,
+)
 from infosam.types import BadInputError, RunMode
 
 StateHash = Callable[[nn.Module], str]
@@ -35,7 +44,7 @@ class BiasConfig(Method):
 
 
 def test_methods_are_listed() -> None:
-    assert {"none", "decoder", "adapter", "lora"} <= set(peft.methods())
+    assert {"none", "decoder", "adapter", "adaptformer", "bitfit", "lora", "susam"} <= set(peft.methods())
     assert peft.methods() == sorted(peft.methods())
 
 
@@ -72,6 +81,8 @@ def test_names_are_given_once() -> None:
         DecoderConfig(),
         LoRAConfig(rank=2, alpha=1.0, per_head=True, blocks=(0, 3)),
         AdapterConfig(ratio=0.5, zero_init=False, placement="paper", blocks=(1,), train_norm=False),
+        AdaptFormerConfig(form="original", blocks=(2,)),
+        SUSAMConfig(variant="parallel", blocks=(0, 1), train_norm=False),
     ],
 )
 def test_settings_survive_json(config: Method) -> None:
@@ -111,9 +122,26 @@ def test_bad_adapter_settings(settings: dict[str, Any], message: str) -> None:
         AdapterConfig(**settings)
 
 
-def test_bad_lora_settings() -> None:
-    with pytest.raises(ValueError, match="alpha must be positive, not 0"):
-        LoRAConfig(alpha=0)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": 0}, "alpha must be positive, not 0"),
+        ({"targets": "kv"}, "one of qkv, qv, not 'kv'"),
+        ({"per_head": True, "targets": "qv"}, "per_head needs .* not 'qv'"),
+    ],
+)
+def test_bad_lora_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LoRAConfig(**settings)
+
+
+def test_bad_forms_of_adapters() -> None:
+    with pytest.raises(ValueError, match="one of released, original, not 'serial'"):
+        AdaptFormerConfig(form="serial")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one of serial, parallel, mixed, not 'lora'"):
+        SUSAMConfig(variant="lora")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"zero_init must be False .* silence the MLP"):
+        SUSAMConfig(variant="serial")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +153,12 @@ def test_bad_lora_settings() -> None:
         ("lora", "clean", LoRAConfig()),
         ("lora", "official", LoRAConfig()),
         ("lora", "paper", LoRAConfig(per_head=True)),
+        ("adaptformer", "clean", AdaptFormerConfig()),
+        ("adaptformer", "official", AdaptFormerConfig(zero_init=False)),
+        ("adaptformer", "paper", AdaptFormerConfig(form="original", train_norm=False)),
+        ("susam", "clean", SUSAMConfig()),
+        ("susam", "official", SUSAMConfig(zero_init=False)),
+        ("susam", "paper", SUSAMConfig(zero_init=False)),
         ("decoder", "paper", DecoderConfig()),
         ("none", "official", NoneConfig()),
     ],

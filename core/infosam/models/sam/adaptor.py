@@ -84,7 +84,8 @@ class SamModel(PromptableModel):
         return list(self.sam.image_encoder.blocks)
 
     def block_dims(self) -> Sequence[int]:
-        return [block.norm2.normalized_shape[0] for block in self.sam.image_encoder.blocks]
+        encoder = self.sam.image_encoder
+        return [encoder.neck[0].in_channels] * len(encoder.blocks)
 
     def mask_decoder(self) -> nn.Module:
         module: nn.Module = self.sam.mask_decoder
