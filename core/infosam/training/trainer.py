@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from infosam.data.labelled import LabelledImage
-from infosam.distill import Task
+from infosam.distill import Task, TrainingBatch
 from infosam.models.base import PromptableModel
 from infosam.models.device import has_fast_bfloat16
+from infosam.peft import method_losses
 from infosam.training.batches import Batches
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import NotFinite, memory_errors
@@ -200,8 +201,7 @@ class Trainer:
         for group in optimiser.param_groups:
             group["lr"] = lr
         self.task.train()
-        with self._precision():
-            losses = self.task(batches[progress.step])
+        losses = self._losses(batches[progress.step])
         values = {name: float(part.detach()) for name, part in losses.items()}
         if not math.isfinite(values["loss"]):
             raise NotFinite(
@@ -209,11 +209,18 @@ class Trainer:
                 f"start again with a learning rate below {self.lr:g}",
             )
         optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        torch.autograd.backward(losses["loss"])
         optimiser.step()
         progress.step += 1
         eta = stopwatch.lap(self.steps)
         return Step(progress.step, self.steps, values, lr, progress.seconds, eta)
+
+    def _losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The task's losses, with those that layers of the PEFT method ask for in the sum and beside it."""
+        with self._precision(), method_losses() as own:
+            losses: dict[str, Tensor] = self.task(batch)
+        total = sum(own.values(), losses["loss"])
+        return losses | {"loss": total} | {name: part.detach() for name, part in own.items()}
 
     def _precision(self) -> torch.autocast:
         use = self.config.mode == "clean" and has_fast_bfloat16(self.student.device)

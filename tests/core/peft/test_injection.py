@@ -15,6 +15,7 @@ from infosam.peft import (
     AdapterConfig,
     AdaptFormerConfig,
     BitFitConfig,
+    ConvLoRAConfig,
     DecoderConfig,
     LoRAConfig,
     Method,
@@ -41,9 +42,10 @@ METHODS = [
         "susam": SUSAMConfig(),
         "susam-serial": SUSAMConfig(variant="serial", zero_init=False),
         "susam-parallel": SUSAMConfig(variant="parallel", blocks=(0, 1), train_norm=False),
+        "convlora": ConvLoRAConfig(experts=2),
     }.items()
 ]
-DRAWS = {"adaptformer-original"}  # at random in training
+DRAWS = {"adaptformer-original", "convlora"}  # at random in training
 
 
 def loss_of(output: DecoderOutput) -> Tensor:
@@ -79,7 +81,11 @@ def test_models_are_adaptable(model: PromptableModel) -> None:
 def test_exactly_the_named_parameters_get_gradients(model: PromptableModel, method: Method, run: Run) -> None:
     student = peft.inject(model, method)
     shake(student)
-    loss_of(run(student)).backward()
+    student.train()
+    for _ in range(8 if isinstance(method, ConvLoRAConfig) else 1):  # until every expert has been chosen
+        with peft.method_losses() as own:
+            loss = loss_of(run(student))
+        (loss + sum(own.values())).backward()
     with_gradient = {
         name for name, p in student.named_parameters() if p.grad is not None and bool(p.grad.any())
     }
@@ -164,6 +170,7 @@ def test_students_are_independent(
         LoRAConfig(),
         LoRAConfig(per_head=True),
         LoRAConfig(targets="qv"),
+        ConvLoRAConfig(),
         SUSAMConfig(),
         SUSAMConfig(variant="parallel"),
     ],

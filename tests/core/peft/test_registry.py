@@ -16,6 +16,7 @@ from infosam.models.base import PromptableModel
 from infosam.peft import (
     AdapterConfig,
     AdaptFormerConfig,
+    ConvLoRAConfig,
     DecoderConfig,
     LoRAConfig,
     Method,
@@ -44,7 +45,8 @@ class BiasConfig(Method):
 
 
 def test_methods_are_listed() -> None:
-    assert {"none", "decoder", "adapter", "adaptformer", "bitfit", "lora", "susam"} <= set(peft.methods())
+    assert {"none", "decoder", "bitfit", "adapter", "adaptformer", "susam"} <= set(peft.methods())
+    assert {"lora", "convlora"} <= set(peft.methods())
     assert peft.methods() == sorted(peft.methods())
 
 
@@ -82,6 +84,7 @@ def test_names_are_given_once() -> None:
         LoRAConfig(rank=2, alpha=1.0, per_head=True, blocks=(0, 3)),
         AdapterConfig(ratio=0.5, zero_init=False, placement="paper", blocks=(1,), train_norm=False),
         AdaptFormerConfig(form="original", blocks=(2,)),
+        ConvLoRAConfig(rank=3, alpha=1.0, experts=2, balance_weight=0.0, blocks=(1,)),
         SUSAMConfig(variant="parallel", blocks=(0, 1), train_norm=False),
     ],
 )
@@ -135,6 +138,20 @@ def test_bad_lora_settings(settings: dict[str, Any], message: str) -> None:
         LoRAConfig(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": 0}, "rank must be at least 1, not 0"),
+        ({"alpha": -1}, "alpha must be positive, not -1"),
+        ({"experts": 1}, "experts must be at least 2, not 1"),
+        ({"balance_weight": -0.1}, r"balance_weight must be at least 0, not -0\.1"),
+    ],
+)
+def test_bad_conv_lora_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ConvLoRAConfig(**settings)
+
+
 def test_bad_forms_of_adapters() -> None:
     with pytest.raises(ValueError, match="one of released, original, not 'serial'"):
         AdaptFormerConfig(form="serial")  # type: ignore[arg-type]
@@ -156,6 +173,7 @@ def test_bad_forms_of_adapters() -> None:
         ("adaptformer", "clean", AdaptFormerConfig()),
         ("adaptformer", "official", AdaptFormerConfig(zero_init=False)),
         ("adaptformer", "paper", AdaptFormerConfig(form="original", train_norm=False)),
+        ("convlora", "official", ConvLoRAConfig()),
         ("susam", "clean", SUSAMConfig()),
         ("susam", "official", SUSAMConfig(zero_init=False)),
         ("susam", "paper", SUSAMConfig(zero_init=False)),

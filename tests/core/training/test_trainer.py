@@ -113,6 +113,19 @@ def test_a_run_reports_and_learns(tiny_model: PromptableModel, labelled_images: 
     assert (outcome.status, outcome.steps) == ("done", 30)
 
 
+def test_losses_of_the_method_are_trained_on(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    config = config_of(peft="convlora", distill="none", steps=3)
+    trainer = make_trainer(tiny_model, labelled_images(3), [], config)
+    steps = of_kind(drain(trainer.run())[0], Step)
+    for report in steps:
+        parts = {name: value for name, value in report.losses.items() if name != "loss"}
+        assert parts["balance"] > 0
+        assert report.losses["loss"] == pytest.approx(sum(parts.values()))
+    gates = [value for name, value in peft.peft_parameters(trainer.student).items() if "gate" in name]
+    assert gates  # they start at zero, and nothing but the balance moves them
+    assert all(bool(gate.any()) for gate in gates)
+
+
 def test_the_best_weights_are_kept(tiny_model: PromptableModel, labelled_images: Make) -> None:
     images = labelled_images(4)
     config = config_of(steps=16, validate_every=4, lr=5e-3, patience=100)
@@ -164,7 +177,10 @@ def test_nothing_to_train_is_refused(tiny_model: PromptableModel, labelled_image
 
 
 @pytest.mark.parametrize("interrupt", ["close", "kill"])
-@pytest.mark.parametrize(("method", "at"), [("decoder", 6), ("adapter", 8)])  # 8: right before a validation
+@pytest.mark.parametrize(
+    ("method", "at"),
+    [("decoder", 6), ("adapter", 8), ("convlora", 6)],  # 8: right before a validation
+)
 def test_a_resumed_run_ends_with_the_same_bits(
     tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path, interrupt: str, method: str, at: int
 ) -> None:
