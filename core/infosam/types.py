@@ -99,7 +99,8 @@ class IntensityRange:
 
 @dataclass(frozen=True, eq=False)
 class ImageEmbedding:
-    """What the image encoder gives for B images: features (B, D, h, w), and SAM 2's high-resolution maps."""
+    """What the image encoder gives for B images: features (B, D, h, w), and maps of higher resolution, SAM
+    2's own and a refiner's."""
 
     features: Tensor
     high_res: tuple[Tensor, ...] = ()
@@ -158,16 +159,46 @@ class DecoderOutput:
     tokens: Tensor
 
 
+class MaskRefiner(Protocol):
+    """A module behind the mask decoder that has the last word on its masks (HQ-SAM).
+
+    token: (1, D) weight, a query that goes through the decoder's transformer right behind the mask tokens.
+    reads_block: number of the block whose output `image_map` reads; None: it has no such map.
+    """
+
+    token: nn.Parameter
+    reads_block: int | None
+
+    def image_map(self, features: Tensor, early: Tensor) -> Tensor:
+        """What depends on the image alone; its embedding keeps it behind the model's own `high_res` maps.
+
+        features: (B, D, h, w). early: the output (B, h, w, C) of block `reads_block`.
+        """
+
+    def __call__(
+        self, output: DecoderOutput, token: Tensor, upscaled: Tensor, high_res: Sequence[Tensor]
+    ) -> DecoderOutput:
+        """The output with refined logits.
+
+        token: (N, D), its token after the transformer. upscaled: (N, D / 8, 4h, 4w), the decoder's map.
+        high_res: of each prompt's image, `image_map` last.
+        """
+
+
 @runtime_checkable
 class AdaptableModel(Protocol):
     """What parameter-efficient fine-tuning needs to know of a model.
 
-    Each block has `attn` (with `qkv` and `proj` Linear layers), `mlp`, `norm1` and `norm2`. Attention and MLP
-    are called on channels-last tensors, and `block_dims[i]` is the number of channels that leave block i.
-    `adapter_id` names the adapter that the weights carry.
+    Each block has `attn` (with `qkv` and `proj` Linear layers), `mlp`, `norm1`, `norm2`, and `window_size`, 0
+    where its attention is global. Attention and MLP are called on channels-last tensors, and `block_dims[i]`
+    is the number of channels that leave block i. `adapter_id` names the adapter that the weights carry.
+    `refiner`, if it is set, takes part in encoding and decoding.
     """
 
+    family: Literal["sam", "sam2", "pocket"]
+    embed_dim: int
     adapter_id: str | None
+    refiner: MaskRefiner | None
     training: bool
 
     def blocks(self) -> Sequence[nn.Module]: ...

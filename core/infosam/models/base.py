@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
+from infosam.types import DecoderOutput, ImageEmbedding, MaskRefiner, PromptBatch
 
 
 class PromptableModel(nn.Module, ABC):
@@ -28,6 +28,7 @@ class PromptableModel(nn.Module, ABC):
             weights (injection, training, loading an adapter) sets it, so that embeddings are never mixed up.
         logit_limit: low-resolution logits are clamped to [-limit, limit] before they are offered as a mask
             prompt, as the family's authors do it; None where they do not.
+        refiner: a module behind the mask decoder that has the last word on the masks, or None.
     """
 
     name: str
@@ -37,9 +38,11 @@ class PromptableModel(nn.Module, ABC):
     sha256: str | None = None
     adapter_id: str | None = None
     logit_limit: float | None = None
+    refiner: MaskRefiner | None
 
     def __init__(self) -> None:
         super().__init__()
+        self.refiner = None
         self._memory_id = f"memory-{uuid4().hex}"
 
     @property
@@ -95,7 +98,7 @@ class PromptableModel(nn.Module, ABC):
 
     @abstractmethod
     def mask_decoder(self) -> nn.Module:
-        """The mask decoder, trained in full by every method."""
+        """The mask decoder, which most methods train in full."""
 
 
 def freeze(model: PromptableModel) -> PromptableModel:

@@ -9,6 +9,7 @@ from infosam.peft.base import Method
 from infosam.peft.bitfit import BitFitConfig
 from infosam.peft.convlora import ConvLoRAConfig
 from infosam.peft.decoder import DecoderConfig
+from infosam.peft.hqsam import HQSAMConfig
 from infosam.peft.injection import config_of, inject, peft_parameters
 from infosam.peft.lora import LoRAConfig
 from infosam.peft.method_losses import method_losses
@@ -23,6 +24,7 @@ __all__ = [
     "BitFitConfig",
     "ConvLoRAConfig",
     "DecoderConfig",
+    "HQSAMConfig",
     "LoRAConfig",
     "Method",
     "NoneConfig",

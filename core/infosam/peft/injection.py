@@ -33,7 +33,7 @@ def inject(model: M, method: str | Method) -> M:
     """A new student for fine-tuning; `model` is left as it was.
 
     All tensors that stay frozen share their storage with `model`; those that are trained (what the method
-    adds or unfreezes, and the mask decoder; nothing for the method "none") are the student's own. New weights
+    adds or unfreezes, and the mask decoder if the method trains it) are the student's own. New weights
     are drawn from torch's global generator.
 
     Args:

@@ -49,6 +49,7 @@ def trained(model: PromptableModel, method: Method | str) -> int:
         (LoRAConfig(per_head=True, blocks=(5,)), 119_808),
         (LoRAConfig(targets="qv", blocks=(5,)), 12_288),
         ("convlora", 162_432),
+        ("hqsam", 1_071_104),
         ("adaptformer", 2_958_720 + 30_720),
         (AdaptFormerConfig(train_norm=False), 2_958_720),
         (AdaptFormerConfig(train_norm=False, blocks=tuple(range(12))), 3_550_464),
@@ -65,6 +66,7 @@ def test_vit_b(method: Method | str, expected: int) -> None:
 def test_vit_b_with_decoder() -> None:
     assert trained(sam("vit_b"), "decoder") == 4_058_340
     assert trained(sam("vit_b"), "adapter") == 10_006_500
+    assert trained(sam("vit_b"), "hqsam") == 1_071_104
     assert trained(sam("vit_b"), "none") == 0
 
 
@@ -82,6 +84,7 @@ def test_larger_vits_leave_out_the_first_two_blocks(size: str, dim: int, depth: 
         (AdapterConfig(train_norm=False), 5_822_208),
         ("lora", 168_896),
         ("convlora", 198_848),
+        ("hqsam", 177_152),
         (AdaptFormerConfig(train_norm=False), 2_911_104),
         ("susam", 5_822_208 + 41_440),
     ],

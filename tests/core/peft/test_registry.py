@@ -18,6 +18,7 @@ from infosam.peft import (
     AdaptFormerConfig,
     ConvLoRAConfig,
     DecoderConfig,
+    HQSAMConfig,
     LoRAConfig,
     Method,
     NoneConfig,
@@ -46,7 +47,7 @@ class BiasConfig(Method):
 
 def test_methods_are_listed() -> None:
     assert {"none", "decoder", "bitfit", "adapter", "adaptformer", "susam"} <= set(peft.methods())
-    assert {"lora", "convlora"} <= set(peft.methods())
+    assert {"lora", "convlora", "hqsam"} <= set(peft.methods())
     assert peft.methods() == sorted(peft.methods())
 
 
@@ -81,6 +82,7 @@ def test_names_are_given_once() -> None:
     [
         NoneConfig(),
         DecoderConfig(),
+        HQSAMConfig(),
         LoRAConfig(rank=2, alpha=1.0, per_head=True, blocks=(0, 3)),
         AdapterConfig(ratio=0.5, zero_init=False, placement="paper", blocks=(1,), train_norm=False),
         AdaptFormerConfig(form="original", blocks=(2,)),

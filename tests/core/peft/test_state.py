@@ -16,7 +16,9 @@ Run = Callable[[PromptableModel], DecoderOutput]
 StateHash = Callable[[nn.Module], str]
 
 
-@pytest.mark.parametrize("method", ["decoder", "adapter", "lora", "adaptformer", "susam", "convlora"])
+@pytest.mark.parametrize(
+    "method", ["decoder", "adapter", "lora", "adaptformer", "susam", "convlora", "hqsam"]
+)
 def test_states_travel_between_students(model: PromptableModel, method: str, run: Run) -> None:
     trained, fresh = peft.inject(model, method), peft.inject(model, method)
     with torch.no_grad():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import resize, to_pil_image
 
 from infosam.models.base import PromptableModel
+from infosam.models.sam.early import encode_with_early
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
 
@@ -66,7 +67,10 @@ class SamModel(PromptableModel):
         return F.interpolate(upscaled, (height, width), mode="bilinear", align_corners=False)
 
     def encode(self, images: Tensor) -> ImageEmbedding:
-        return ImageEmbedding(self.sam.image_encoder(images))
+        if self.refiner is None or self.refiner.reads_block is None:
+            return ImageEmbedding(self.sam.image_encoder(images))
+        features, early = encode_with_early(self.sam.image_encoder, images, self.refiner.reads_block)
+        return ImageEmbedding(features, (self.refiner.image_map(features, early),))
 
     def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
         encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
@@ -76,9 +80,12 @@ class SamModel(PromptableModel):
         boxes = None if prompts.boxes is None else prompts.boxes[:, [1, 0, 3, 2]]
         # Given points and no box, the prompt encoder adds a not-a-point token by itself.
         sparse, dense = encoder(points=points, boxes=boxes, masks=prompts.masks)
-        return _decode(
-            decoder, embedding.features[prompts.image_index], encoder.get_dense_pe(), sparse, dense
-        )
+        own = embedding.select(prompts.image_index)
+        if self.refiner is None:
+            return _decode(decoder, own.features, encoder.get_dense_pe(), sparse, dense)[0]
+        sparse = torch.cat([self.refiner.token.expand(len(prompts), 1, -1), sparse], dim=1)
+        output, hidden, upscaled = _decode(decoder, own.features, encoder.get_dense_pe(), sparse, dense)
+        return self.refiner(output, hidden[:, 0], upscaled, own.high_res)
 
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.sam.image_encoder.blocks)
@@ -92,11 +99,14 @@ class SamModel(PromptableModel):
         return module
 
 
-def _decode(decoder: Any, image: Tensor, position: Tensor, sparse: Tensor, dense: Tensor) -> DecoderOutput:
+def _decode(
+    decoder: Any, image: Tensor, position: Tensor, sparse: Tensor, dense: Tensor
+) -> tuple[DecoderOutput, Tensor, Tensor]:
     """The official mask decoder's steps for N prompts with an embedding each, keeping the mask tokens.
 
     The official `predict_masks` repeats a single image's embedding and throws the tokens away; InfoSAM needs
-    several images per batch, and the tokens.
+    several images per batch, and the tokens. Beside the output: the `sparse` tokens (N, T, D) after the
+    transformer, and the upscaled map.
     """
     count = sparse.shape[0]
     queries = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -111,4 +121,5 @@ def _decode(decoder: Any, image: Tensor, position: Tensor, sparse: Tensor, dense
     )
     batch, channels, height, width = upscaled.shape
     logits = (kernels @ upscaled.view(batch, channels, height * width)).view(batch, -1, height, width)
-    return DecoderOutput(logits, decoder.iou_prediction_head(hidden[:, 0]), mask_tokens)
+    output = DecoderOutput(logits, decoder.iou_prediction_head(hidden[:, 0]), mask_tokens)
+    return output, hidden[:, 1 + decoder.num_mask_tokens :], upscaled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,15 +78,11 @@ class Sam2Model(PromptableModel):
         encoder, decoder = self.sam2.sam_prompt_encoder, self.sam2.sam_mask_decoder
         sparse, dense = encoder(points=_sparse_prompts(prompts), boxes=None, masks=prompts.masks)
         own = embedding.select(prompts.image_index)
-        logits, iou, tokens, _object_score = decoder.predict_masks(
-            image_embeddings=own.features,
-            image_pe=encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            repeat_image=False,  # every prompt brings the embedding of its own image
-            high_res_features=own.high_res,
-        )
-        return DecoderOutput(logits, iou, tokens)
+        if self.refiner is None:
+            return _decode(decoder, own, encoder.get_dense_pe(), sparse, dense)[0]
+        sparse = torch.cat([self.refiner.token.expand(len(prompts), 1, -1), sparse], dim=1)
+        output, hidden, upscaled = _decode(decoder, own, encoder.get_dense_pe(), sparse, dense)
+        return self.refiner(output, hidden[:, 0], upscaled, own.high_res)
 
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.sam2.image_encoder.trunk.blocks)
@@ -96,6 +93,35 @@ class Sam2Model(PromptableModel):
     def mask_decoder(self) -> nn.Module:
         module: nn.Module = self.sam2.sam_mask_decoder
         return module
+
+
+def _decode(
+    decoder: Any, image: ImageEmbedding, position: Tensor, sparse: Tensor, dense: Tensor
+) -> tuple[DecoderOutput, Tensor, Tensor]:
+    """The official mask decoder's steps for N prompts with an embedding each, without the object score.
+
+    Beside the output, which is all that the official `predict_masks` gives: the `sparse` tokens (N, T, D)
+    after the transformer, and the upscaled map.
+    """
+    special = [decoder.iou_token.weight, decoder.mask_tokens.weight]
+    if decoder.pred_obj_scores:
+        special.insert(0, decoder.obj_score_token.weight)
+    queries = torch.cat(special)
+    tokens = torch.cat([queries.expand(len(sparse), -1, -1), sparse], dim=1)
+    position = position.expand(len(sparse), -1, -1, -1)
+    hidden, source = decoder.transformer(image.features + dense, position, tokens)
+    first = len(queries) - decoder.num_mask_tokens
+    mask_tokens = hidden[:, first : len(queries)]
+    source = source.transpose(1, 2).view(image.features.shape)
+    up1, norm, act1, up2, act2 = decoder.output_upscaling
+    fine, coarse = image.high_res
+    upscaled = act2(up2(act1(norm(up1(source) + coarse))) + fine)
+    kernels = torch.stack(
+        [mlp(mask_tokens[:, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
+    )
+    logits = (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
+    output = DecoderOutput(logits, decoder.iou_prediction_head(hidden[:, first - 1]), mask_tokens)
+    return output, hidden[:, len(queries) :], upscaled
 
 
 def _sparse_prompts(prompts: PromptBatch) -> tuple[Tensor, Tensor] | None:
