@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from infosam.distill.base import TrainingBatch
 from infosam.distill.registry import register
 from infosam.distill.taught import Knowledge, TaughtTask
 
@@ -37,6 +38,6 @@ def logit_loss(student: Tensor, teacher: Tensor, temperature: float = TEMPERATUR
 class LogitTask(TaughtTask):
     """The logits of mask token 0, T = 3, weight 1."""
 
-    def distillation(self, student: Knowledge, teacher: Knowledge) -> Tensor:
+    def distillation(self, student: Knowledge, teacher: Knowledge, batch: TrainingBatch) -> Tensor:
         """`logit_loss` of the low-resolution logits."""
         return logit_loss(student.logits, teacher.logits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from infosam.distill.base import TrainingBatch
 from infosam.distill.registry import register
 from infosam.distill.taught import Knowledge, TaughtTask
 from infosam.types import BadInputError
@@ -46,6 +47,6 @@ class PKDTask(TaughtTask):
 
     weight = 6.0
 
-    def distillation(self, student: Knowledge, teacher: Knowledge) -> Tensor:
+    def distillation(self, student: Knowledge, teacher: Knowledge, batch: TrainingBatch) -> Tensor:
         """`pkd_loss` of the image embeddings."""
         return pkd_loss(student.features, teacher.features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from infosam.distill.base import TrainingBatch
 from infosam.distill.registry import register
 from infosam.distill.taught import Knowledge, TaughtTask
 from infosam.types import BadInputError
@@ -48,6 +49,6 @@ class PKTTask(TaughtTask):
 
     weight = 30_000.0
 
-    def distillation(self, student: Knowledge, teacher: Knowledge) -> Tensor:
+    def distillation(self, student: Knowledge, teacher: Knowledge, batch: TrainingBatch) -> Tensor:
         """`pkt_loss` of the image embeddings."""
         return pkt_loss(student.features, teacher.features)

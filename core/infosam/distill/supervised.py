@@ -31,11 +31,11 @@ def supervised_losses(
         "structure", and in "clean" mode "multimask" and "iou_head": scalars, to be added up.
     """
     if mode != "clean":
-        logits = _to_size(output.logits[:, :1], targets)
+        logits = to_size(output.logits[:, :1], targets)
         return {"structure": structure_loss(logits, targets, weighted_bce=mode == "paper")}
-    logits = _to_size(output.logits, targets)
+    logits = to_size(output.logits, targets)
     losses = structure_loss_per_mask(logits, targets, valid=valid, window=window_for(targets.shape[-1]))
-    true_iou = _mask_iou(logits, targets, valid)
+    true_iou = mask_iou(logits, targets, valid)
     return {
         "structure": losses[:, 0].mean(),
         "multimask": losses[:, 1:].amin(1).mean(),
@@ -43,13 +43,14 @@ def supervised_losses(
     }
 
 
-def _to_size(logits: Tensor, targets: Tensor) -> Tensor:
+def to_size(logits: Tensor, targets: Tensor) -> Tensor:
+    """Logits (N, K, h, w) at the resolution of the targets (N, 1, S, S), in float32."""
     size = targets.shape[-2:]
     return F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()
-def _mask_iou(logits: Tensor, targets: Tensor, valid: Tensor | None) -> Tensor:
+def mask_iou(logits: Tensor, targets: Tensor, valid: Tensor | None) -> Tensor:
     """IoU (N, K) of the thresholded masks with their targets, on valid pixels; 1 where both are empty."""
     masks, truth = logits > 0, targets > 0.5
     if valid is not None:

@@ -1,26 +1,51 @@
 """Distillation losses by their closed forms, and their tasks on a tiny model."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from infosam.distill import methods, uses_teacher
+from infosam.distill import build, methods, uses_teacher
 from infosam.distill.logit import logit_loss
+from infosam.distill.mobilesam import mobilesam_loss
 from infosam.distill.pkd import pkd_loss
 from infosam.distill.pkt import pkt_loss
-from infosam.types import BadInputError
-from tests.core.distill.test_tasks import batch, gradients, task_and_batch
+from infosam.distill.taught import Knowledge
+from infosam.distill.tinysam import mask_hardness, tinysam_loss
+from infosam.models.base import freeze
+from infosam.models.pocket.build import build_pocket
+from infosam.types import AdaptConfig, BadInputError
+from tests.core.distill.test_tasks import TINY, batch, gradients, models, task_and_batch
 
 pytestmark = pytest.mark.usefixtures("single_thread")
 
-TAUGHT = ("logit", "pkd", "pkt")
-LOSSES = {"logit": logit_loss, "pkd": pkd_loss, "pkt": pkt_loss}
+
+def knowledge(values):
+    """(B, C, h, w) in all the places of what a model knows."""
+    return Knowledge(values, values.flatten(2), values[:, :1])
+
+
+LOSSES = {
+    "logit": logit_loss,
+    "mobilesam": mobilesam_loss,
+    "pkd": pkd_loss,
+    "pkt": pkt_loss,
+    "tinysam": lambda s, t: tinysam_loss(knowledge(s), knowledge(t), torch.full((len(s),), 0.7)),
+}
+TAUGHT = sorted(LOSSES)
+NEED_TWO_IMAGES = {"pkt"}
 
 
 def random_pair(seed=0, shape=(3, 4, 5, 6)):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2)]
+
+
+def taught_by(name, **sizes):
+    """The task of a tiny student under a teacher of other sizes, and a batch."""
+    teacher = freeze(build_pocket(replace(TINY, **sizes)))
+    return build(name, models()[0], teacher, AdaptConfig(distill=name)).train(), batch(teacher)
 
 
 def test_pkd_of_one_channel():
@@ -58,6 +83,44 @@ def test_logit_of_one_pixel():
     q, p = 1 / (1 + math.exp(2 / 3)), 1 / (1 + math.exp(-1 / 3))
     expected = 9 * (q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p)))
     assert logit_loss(student, teacher).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_mobilesam_is_a_mean_of_squares():
+    student, teacher = torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[1.0, 0], [0, 3]])
+    assert mobilesam_loss(student, teacher).item() == pytest.approx((4 + 9 + 1) / 4)
+
+
+def test_tinysam_weighs_hard_masks():
+    assert mask_hardness(torch.tensor(0.5), torch.tensor(0.5)).item() == pytest.approx(0.5, abs=1e-5)
+    assert mask_hardness(torch.tensor(0.4), torch.tensor(0.8)).item() == pytest.approx(
+        1 / (1 + math.exp(-1)), abs=1e-5
+    )
+    assert mask_hardness(torch.tensor(0.0), torch.tensor(0.9)).item() == pytest.approx(1)
+    assert mask_hardness(torch.tensor(0.9), torch.tensor(0.0)).item() == pytest.approx(1 / (1 + math.e))
+
+
+def test_tinysam_adds_its_three_stages():
+    images = random_pair(0, (2, 3, 4, 4))
+    tokens = random_pair(1, (3, 4, 3))
+    logits = random_pair(2, (3, 1, 8, 8))
+    student, teacher = (Knowledge(*values) for values in zip(images, tokens, logits, strict=True))
+    hardness = torch.tensor([0.3, 0.5, 0.9], dtype=torch.float64)
+    expected = sum((s - t).abs().mean() for s, t in (images, tokens))
+    for weight, sought, taught in zip(hardness, *logits, strict=True):
+        expected += weight * (sought - taught).abs().mean() / 3
+    assert tinysam_loss(student, teacher, hardness).item() == pytest.approx(expected.item())
+
+
+def test_tinysam_measures_hardness_on_the_targets():
+    task, data = task_and_batch("tinysam")
+    blank = torch.zeros(4, 1, 16, 16)
+    right = torch.nn.functional.interpolate(data.targets, (16, 16)) * 10 - 5
+    student, teacher = (
+        Knowledge(blank, torch.zeros(4, 4, 1), logits) for logits in (torch.full_like(blank, -1.0), right)
+    )
+    # The student finds nothing, the teacher the object: H = 1, and what is left is the distance of the masks.
+    expected = (right + 1).abs().mean()
+    assert task.distillation(student, teacher, data).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_sure_logits_stay_finite():
@@ -109,7 +172,7 @@ def test_the_task_adds_its_loss_to_the_supervision_and_trains_the_student_alone(
 @pytest.mark.parametrize("name", TAUGHT)
 def test_the_loss_falls_when_a_batch_is_repeated(name):
     task, data = task_and_batch(name)
-    optimiser = torch.optim.Adam([p for p in task.student.parameters() if p.requires_grad], lr=1e-4)
+    optimiser = torch.optim.Adam([p for p in task.parameters() if p.requires_grad], lr=1e-4)
     losses = []
     for _ in range(20):
         optimiser.zero_grad()
@@ -120,8 +183,29 @@ def test_the_loss_falls_when_a_batch_is_repeated(name):
     assert losses[-1] < losses[0]
 
 
-def test_pkt_refuses_a_batch_of_one_image():
-    task, data = task_and_batch("pkt")
-    with pytest.raises(BadInputError, match="label a second image"):
-        task(batch(task.teacher, index=(0, 0)))
-    assert task(data)["loss"].isfinite()
+@pytest.mark.parametrize("index", [(0,), (0, 0), (0, 1)])
+@pytest.mark.parametrize("name", TAUGHT)
+def test_small_batches(name, index):
+    task, _ = task_and_batch(name)
+    data = batch(task.teacher, index=index)
+    if name in NEED_TWO_IMAGES and max(index) == 0:
+        with pytest.raises(BadInputError, match="label a second image"):
+            task(data)
+    else:
+        assert task(data)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_the_teacher_may_be_larger(name):
+    task, data = taught_by(name, width=48)
+    losses = task(data)
+    losses["loss"].backward()
+    assert losses["loss"].isfinite()
+    assert gradients(task.student)
+
+
+@pytest.mark.parametrize("name", ["mobilesam", "pkd", "tinysam"])
+def test_embeddings_of_other_sizes_are_named(name):
+    task, data = taught_by(name, out_chans=48)
+    with pytest.raises(BadInputError, match=r"features of one shape, not \(2, 32"):
+        task(data)
