@@ -21,6 +21,10 @@ RunMode = Literal["official", "paper", "clean"]
 RUN_MODES: tuple[RunMode, ...] = ("official", "paper", "clean")
 Zoom = Literal["auto", "off"]
 ZOOMS: tuple[Zoom, ...] = ("auto", "off")
+RelationName = Literal["attn-1", "attn-3", "attn-5", "dot", "linear"]
+RELATIONS: tuple[RelationName, ...] = ("attn-1", "attn-3", "attn-5", "dot", "linear")
+RelationTerms = Literal["all", "joint", "joint+teacher"]
+RELATION_TERMS: tuple[RelationTerms, ...] = ("all", "joint", "joint+teacher")
 PROMPT_PROTOCOLS = ("box", "point", "points3", "points5", "road5")
 
 BoolArray = NDArray[np.bool_]
@@ -237,6 +241,10 @@ class AdaptConfig:
     step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to
     measure. rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1,
     1, 0.5).
+    relation: the relation module, "attn-1" being InfoSAM's own. relation_terms: "all" of L_r and L_d; without
+    the entropies that regularise (the paper's "w/o RT", which it does not spell out), "joint" keeps the joint
+    entropy S(G_ts) for L_d and nothing for L_r, and "joint+teacher" also the teacher's S(G_t) for L_r.
+    relation_weights: relation.safetensors of another run, used frozen; None trains a relation of one's own.
     """
 
     peft: str = "adapter"
@@ -254,6 +262,9 @@ class AdaptConfig:
     lambda_compress: float = 1.0
     lambda_distill: float = 0.5
     alpha: float = 2.0
+    relation: RelationName = "attn-1"
+    relation_terms: RelationTerms = "all"
+    relation_weights: str | None = None
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -282,6 +293,14 @@ class AdaptConfig:
             raise ValueError(f"val_fraction must lie in [0, 1), not {self.val_fraction}")
         if not self.alpha > 0:
             raise ValueError(f"alpha must be positive, not {self.alpha}")
+        if self.relation not in RELATIONS:
+            raise ValueError(f"relation must be one of {', '.join(RELATIONS)}, not {self.relation!r}")
+        if self.relation_terms not in RELATION_TERMS:
+            raise ValueError(
+                f"relation_terms must be one of {', '.join(RELATION_TERMS)}, not {self.relation_terms!r}"
+            )
+        if self.relation == "dot" and self.relation_weights is not None:
+            raise ValueError(f"the relation 'dot' has no weights: leave out {self.relation_weights!r}")
         for name in ("validate_every", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -1,6 +1,11 @@
 """Losses, functions first."""
 
-from infosam.losses.infosam import gram, relation_compression_loss, relation_distillation_loss
+from infosam.losses.infosam import (
+    gram,
+    relation_compression_loss,
+    relation_distillation_loss,
+    relation_joint_entropy,
+)
 from infosam.losses.renyi import renyi_entropy
 from infosam.losses.structure import boundary_weight, structure_loss, structure_loss_per_mask, window_for
 
@@ -9,6 +14,7 @@ __all__ = [
     "gram",
     "relation_compression_loss",
     "relation_distillation_loss",
+    "relation_joint_entropy",
     "renyi_entropy",
     "structure_loss",
     "structure_loss_per_mask",

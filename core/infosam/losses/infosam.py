@@ -89,11 +89,30 @@ def relation_distillation_loss(
     Raises:
         BadInputError: if teacher and student hold different numbers of samples.
     """
+    teacher, student = _grams(relation_teacher, relation_student)
+    joint = wide_entropy(teacher * student, alpha)
+    loss = joint - wide_entropy(teacher, alpha) - wide_entropy(student, alpha)
+    return loss.to(teacher.dtype)
+
+
+def relation_joint_entropy(relation_teacher: Tensor, relation_student: Tensor, alpha: float = 2.0) -> Tensor:
+    """S(G_ts): what is left of L_d without the entropies of teacher and student, which regularise it.
+
+    InfoSAM, Table 12 ("w/o RT"). At its least where all samples have one relation.
+
+    Args and errors: see `relation_distillation_loss`.
+
+    Returns:
+        A scalar in [0, log2 B] bits.
+    """
+    teacher, student = _grams(relation_teacher, relation_student)
+    return wide_entropy(teacher * student, alpha).to(teacher.dtype)
+
+
+def _grams(relation_teacher: Tensor, relation_student: Tensor) -> tuple[Tensor, Tensor]:
     teacher, student = gram(relation_teacher), gram(relation_student)
     if teacher.shape != student.shape:
         raise BadInputError(
             f"teacher and student hold {len(teacher)} and {len(student)} samples: give as many of each"
         )
-    joint = wide_entropy(teacher * student, alpha)
-    loss = joint - wide_entropy(teacher, alpha) - wide_entropy(student, alpha)
-    return loss.to(teacher.dtype)
+    return teacher, student

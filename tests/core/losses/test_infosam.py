@@ -1,9 +1,17 @@
 """InfoSAM's losses: closed forms, limits, gradients, shared images, bad input."""
 
+import math
+
 import pytest
 import torch
 
-from infosam.losses import gram, relation_compression_loss, relation_distillation_loss
+from infosam.losses import (
+    gram,
+    relation_compression_loss,
+    relation_distillation_loss,
+    relation_joint_entropy,
+    renyi_entropy,
+)
 from infosam.types import BadInputError
 
 pytestmark = pytest.mark.usefixtures("single_thread")
@@ -27,6 +35,21 @@ def test_closed_form_for_two_samples():
     assert relation_distillation_loss(teacher, student).item() == pytest.approx(-0.212827, abs=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [1.01, 2.0, 3.0])
+def test_the_joint_entropy_is_the_distillation_loss_without_its_regularisers(alpha):
+    teacher, student = random(4, 9), random(4, 9, seed=1)
+    apart = renyi_entropy(gram(teacher), alpha) + renyi_entropy(gram(student), alpha)
+    expected = relation_distillation_loss(teacher, student, alpha) + apart
+    assert relation_joint_entropy(teacher, student, alpha).item() == pytest.approx(expected.item())
+
+
+def test_joint_entropy_of_two_samples():
+    joint = relation_joint_entropy(pair_with_cosine(0.8), pair_with_cosine(0.4))
+    assert joint.item() == pytest.approx(-math.log2((1 + 0.32**2) / 2))
+    collapsed = torch.ones(2, 4, dtype=torch.float64)
+    assert relation_joint_entropy(collapsed, collapsed).item() == pytest.approx(0, abs=1e-12)
+
+
 def test_equal_relations_share_nothing():
     equal = torch.ones(4, 9, dtype=torch.float64)
     assert relation_distillation_loss(equal, equal).item() == pytest.approx(0, abs=1e-12)
@@ -47,9 +70,10 @@ def test_a_batch_of_one_gives_zero_and_no_gradient(alpha):
     losses = (
         relation_compression_loss(image, token, teacher, alpha),
         relation_distillation_loss(teacher, student, alpha),
+        relation_joint_entropy(teacher, student, alpha),
     )
     sum(losses).backward()
-    assert [loss.item() for loss in losses] == [0, 0]
+    assert [loss.item() for loss in losses] == [0, 0, 0]
     assert not teacher.grad.any()
     assert not student.grad.any()
 
@@ -61,6 +85,7 @@ def test_gradients(alpha):
     check = torch.autograd.gradcheck
     assert check(lambda r: relation_compression_loss(image, token, r, alpha), relations[:1], atol=1e-6)
     assert check(lambda t, s: relation_distillation_loss(t, s, alpha), relations, atol=1e-6)
+    assert check(lambda t, s: relation_joint_entropy(t, s, alpha), relations, atol=1e-6)
 
 
 def test_samples_that_share_an_image():
