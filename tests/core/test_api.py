@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project
 from infosam.inference.adapter import load_adapter
 from infosam.models.base import PromptableModel
+from infosam.training.adaptation import RELATION_NAME
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.types import AdaptConfig, BadInputError, Failed, Finished, InfoSAMError, Report, Started, Step
 
@@ -70,6 +72,20 @@ def test_adapt_writes_an_adapter_that_predicts_what_was_scored(
         assert score["iou"] == pytest.approx(finished.card.new[prompt].iou)
         before = evaluate(held_out, model=tiny_model, prompt=prompt)
         assert before["iou"] == pytest.approx(finished.card.pretrained[prompt].iou)
+
+
+def test_a_relation_is_carried_over_to_other_data(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    images = labelled_images(6)
+    drain(adapt(images[:3], model=tiny_model, config=QUICK, out=first))
+    frozen = replace(QUICK, relation_weights=str(first / RELATION_NAME))
+    _, adapter = drain(adapt(images[3:], model=tiny_model, config=frozen, out=second))
+    assert adapter.info.training["relation_weights"] == frozen.relation_weights
+    assert not (second / RELATION_NAME).exists()  # it was not trained anew
+    drain(adapt(images[:3], model=tiny_model, config=replace(QUICK, distill="none"), out=first))
+    assert not (first / RELATION_NAME).exists()
 
 
 def test_exclude_leaves_out_what_the_adapter_has_seen(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from infosam.models.base import PromptableModel
+from infosam.relation import Relation
 from infosam.types import AdaptConfig, BadInputError, DecoderOutput, ImageEmbedding, PromptBatch
 
 
@@ -88,6 +89,10 @@ class Task(nn.Module, ABC):
 
     def auxiliary(self) -> nn.Module | None:
         """The weights that train beside the student, or None."""
+        return None
+
+    def trained_relation(self) -> Relation | None:
+        """The relation module that the run trains, which may teach on other data afterwards, or None."""
         return None
 
     def train(self, mode: bool = True) -> Task:

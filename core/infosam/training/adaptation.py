@@ -14,12 +14,14 @@ from infosam.inference.adapter import load_adapter, round_to_half, save_adapter
 from infosam.inference.adapter_info import AdapterInfo, read_adapter_info
 from infosam.inference.card import card_scores
 from infosam.models.base import PromptableModel, freeze
+from infosam.relation import save_relation
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import memory_errors
 from infosam.training.holdout import hold_out
 from infosam.training.trainer import Outcome, Trainer
 from infosam.types import AdaptConfig, Card, Finished, Preparing, Report, Scores
 
+RELATION_NAME = "relation.safetensors"
 TOO_FEW = (
     "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
     "trained on everything, for a fixed number of steps."
@@ -99,9 +101,18 @@ class Adaptation:
             },
         )
         save_adapter(self.student, self.folder, info)
+        self._save_relation()
         (self.folder / CHECKPOINT_NAME).unlink(missing_ok=True)
         yield Finished(outcome.status, str(self.folder), card, outcome.steps, outcome.seconds)
         return Adapter(self.folder, read_adapter_info(self.folder))
+
+    def _save_relation(self) -> None:
+        """Keep the relation module as the last step left it, for runs on other data."""
+        path = self.folder / RELATION_NAME
+        path.unlink(missing_ok=True)
+        relation = self.task.trained_relation()
+        if relation is not None:
+            save_relation(relation, path)
 
     def _card(self, outcome: Outcome) -> Generator[Report, None, Card]:
         if outcome.steps == 0:

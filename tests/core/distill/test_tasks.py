@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from infosam.distill import TrainingBatch, build, methods, uses_teacher
-from infosam.losses import relation_compression_loss, relation_distillation_loss
+from infosam.losses import gram, relation_compression_loss, relation_distillation_loss, renyi_entropy
 from infosam.models.pocket.build import PocketConfig, build_pocket
-from infosam.types import AdaptConfig, BadInputError, PromptBatch
+from infosam.relation import save_relation
+from infosam.types import RELATIONS, AdaptConfig, BadInputError, PromptBatch
 
 pytestmark = pytest.mark.usefixtures("single_thread")
 
@@ -79,6 +80,82 @@ def test_the_losses_are_those_of_the_features(alpha):
     assert losses["distillation"].item() == pytest.approx(
         relation_distillation_loss(teacher, teacher, alpha).item(), abs=1e-4
     )
+
+
+@pytest.mark.parametrize("name", ["mobilesam", "tinysam"])
+def test_the_relation_module_adds_to_other_methods(name):
+    task, data = task_and_batch(f"{name}+relation", rkd_weight=0.7, lambda_compress=0.3, lambda_distill=0.4)
+    with torch.no_grad():  # student and teacher differ
+        for parameter in task.student.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter) * parameter.requires_grad)
+    losses = task(data)
+    without = build(name, task.student, task.teacher, task.config)(data)
+    relation = build("infosam", task.student, task.teacher, task.config)
+    relation.relation.load_state_dict(task.relation.state_dict())
+    relation = relation(data)
+    assert losses["distillation"].item() == pytest.approx(without["distillation"].item())
+    assert losses["relation_compression"].item() == pytest.approx(relation["compression"].item())
+    assert losses["relation_distillation"].item() == pytest.approx(relation["distillation"].item())
+    added = 0.7 * (0.3 * relation["compression"] + 0.4 * relation["distillation"])
+    assert losses["loss"].item() == pytest.approx((without["loss"] + added).item())
+    losses["loss"].backward()
+    assert gradients(task.student)
+    assert gradients(task.auxiliary())
+
+
+@pytest.mark.parametrize(("terms", "compressed"), [("joint", False), ("joint+teacher", True)])
+def test_ablated_terms(terms, compressed):
+    task, data = task_and_batch(relation_terms=terms, rkd_weight=1.0, alpha=2.0)
+    losses = task(data)
+    index = data.prompts.image_index
+    features = data.teacher.features.flatten(2).transpose(1, 2)[index]
+    tokens = task.teacher.decode(data.teacher, data.prompts).tokens[:, :1]
+    relations = gram(task.relation(features, tokens))
+    # The student is still the teacher.
+    assert losses["distillation"].item() == pytest.approx(renyi_entropy(relations**2).item(), abs=1e-4)
+    expected = renyi_entropy(relations).item() if compressed else 0.0
+    assert losses["compression"].item() == pytest.approx(expected, abs=1e-5)
+    losses["loss"].backward()
+    assert gradients(task.relation)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_any_relation_teaches(relation):
+    task, data = task_and_batch(relation=relation)
+    losses = task(data)
+    losses["loss"].backward()
+    assert all(loss.isfinite() for loss in losses.values())
+    assert bool(gradients(task.auxiliary())) == (relation != "dot")
+    assert (task.trained_relation() is None) == (relation == "dot")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"relation": "attn-2"}, "not 'attn-2'"),
+        ({"relation_terms": "none"}, "not 'none'"),
+        ({"relation": "dot", "relation_weights": "r.safetensors"}, "leave out 'r.safetensors'"),
+    ],
+)
+def test_settings_of_the_relation_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptConfig(**settings)
+
+
+def test_a_given_relation_stays_frozen_and_still_teaches(tmp_path):
+    path = tmp_path / "relation.safetensors"
+    source, data = task_and_batch()
+    save_relation(source.trained_relation(), path)
+    task = build("infosam", *models(), AdaptConfig(relation_weights=str(path))).train()
+    losses, expected = task(data), source(data)
+    assert losses["loss"].item() == pytest.approx(expected["loss"].item())
+    losses["loss"].backward()
+    assert gradients(task.student)
+    assert not gradients(task.relation)
+    assert task.trained_relation() is None
+    with pytest.raises(BadInputError, match="cannot be used as weights"):
+        build("infosam", *models(), AdaptConfig(relation_weights=str(tmp_path / "missing")))
+    assert task_and_batch("none")[0].trained_relation() is None
 
 
 def test_compression_trains_the_relation_module_alone():
@@ -163,8 +240,9 @@ def test_autocast_leaves_the_relations_in_float32():
     assert half["loss"].item() == pytest.approx(plain["loss"].item(), rel=0.05)
 
 
-def test_a_single_prompt_is_refused_with_the_reason():
-    task, _ = task_and_batch()
+@pytest.mark.parametrize("name", ["infosam", "mobilesam+relation", "tinysam+relation"])
+def test_a_single_prompt_is_refused_with_the_reason(name):
+    task, _ = task_and_batch(name)
     with pytest.raises(BadInputError, match=r"at least 2 prompts in a batch, not 1.*exactly zero"):
         task(batch(task.teacher, index=(0,)))
     alone = task_and_batch("none")[0]

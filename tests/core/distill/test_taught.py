@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from infosam import peft
 from infosam.distill import build, methods, uses_teacher
 from infosam.distill.ibd import LayerAttention, ibd_loss
 from infosam.distill.logit import logit_loss
@@ -252,13 +253,13 @@ def test_trained_weights_are_as_many_as_published(module, count):
 def test_gradients_through_the_trained_weights(name):
     torch.manual_seed(0)
     layers = {
-        "ibd": lambda: LayerAttention([2, 2], [3, 3]),
-        "reviewkd": lambda: Review([(2, 3), (2, 3)]),
-        "semckd": lambda: CrossLayer([2, 2], [3, 3], most_images=3),
+        "ibd": lambda: LayerAttention([2, 4], [3, 5]),
+        "reviewkd": lambda: Review([(2, 3), (4, 5)]),
+        "semckd": lambda: CrossLayer([2, 4], [3, 5], most_images=3),
     }[name]()
     layers.double()
-    student = [values.requires_grad_() for values in random_pair(0, (3, 2, 2, 2))]
-    teacher = random_pair(1, (3, 3, 2, 2))
+    student = [random_pair(0, (3, dim, 2, 2))[0].requires_grad_() for dim in (2, 4)]
+    teacher = [random_pair(1, (3, dim, 2, 2))[0] for dim in (3, 5)]
 
     def loss(*maps):
         found = layers(list(maps), teacher)
@@ -358,7 +359,7 @@ def test_the_task_adds_its_loss_to_the_supervision_and_trains_the_student_and_it
     assert moved["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize("name", [*TAUGHT, "mobilesam+relation", "tinysam+relation"])
 def test_the_loss_falls_when_a_batch_is_repeated(name):
     task, data = task_and_batch(name)
     optimiser = torch.optim.Adam([p for p in task.parameters() if p.requires_grad], lr=1e-4)
@@ -391,6 +392,18 @@ def test_the_teacher_may_be_larger(name):
     losses["loss"].backward()
     assert losses["loss"].isfinite()
     assert gradients(task.student)
+
+
+@pytest.mark.parametrize("method", sorted({*peft.methods()} - {"none"}))
+@pytest.mark.parametrize("name", BLOCKS)
+def test_any_student_learns_from_blocks(name, method):
+    _, teacher = models()
+    student = peft.inject(teacher, method)
+    task = build(name, student, teacher, AdaptConfig(distill=name)).train()
+    task(batch(teacher))["loss"].backward()
+    assert gradients(student)
+    assert gradients(task.auxiliary())
+    assert not gradients(teacher)
 
 
 @pytest.mark.parametrize("name", ["reviewkd", "vid"])
