@@ -71,7 +71,7 @@ class LayerAttention(nn.Module):
         if self.training and len(student[0]) < 2:
             raise BadInputError(
                 "IBD normalises over the images of a batch and needs at least 2 of them: label a second "
-                "image, or use another distillation method"
+                "image, take batches of at least 4 prompts, or use another distillation method"
             )
         keys = torch.stack([key(_means(s)) for key, s in zip(self.keys, student, strict=True)], dim=1)
         keys = self.for_teacher(keys.flatten(0, 1)).view(*keys.shape[:2], len(teacher), _WIDTH)

@@ -29,8 +29,8 @@ def pkt_loss(student: Tensor, teacher: Tensor) -> Tensor:
     if len(student) != len(teacher) or len(student) < 2:
         raise BadInputError(
             f"PKT compares the images of a batch with each other and needs at least 2 of them, the same for "
-            f"both models, not {len(student)} and {len(teacher)}: label a second image, or use another "
-            "distillation method"
+            f"both models, not {len(student)} and {len(teacher)}: label a second image, take batches of at "
+            "least 4 prompts, or use another distillation method"
         )
     taught, sought = _neighbours(teacher), _neighbours(student)
     return (taught * ((taught + _EPSILON) / (sought + _EPSILON)).log()).mean()

@@ -178,14 +178,25 @@ def test_nothing_to_train_is_refused(tiny_model: PromptableModel, labelled_image
 
 @pytest.mark.parametrize("interrupt", ["close", "kill"])
 @pytest.mark.parametrize(
-    ("method", "at"),
-    [("decoder", 6), ("adapter", 8), ("convlora", 6)],  # 8: right before a validation
+    ("method", "distilled", "at"),
+    [
+        ("decoder", "infosam", 6),
+        ("adapter", "infosam", 8),  # right before a validation
+        ("convlora", "infosam", 6),
+        ("adapter", "semckd", 6),  # its batch normalisation has running statistics
+    ],
 )
 def test_a_resumed_run_ends_with_the_same_bits(
-    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path, interrupt: str, method: str, at: int
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    tmp_path: Path,
+    interrupt: str,
+    method: str,
+    distilled: str,
+    at: int,
 ) -> None:
     images = labelled_images(5)
-    config = config_of(peft=method, steps=10, patience=50)
+    config = config_of(peft=method, distill=distilled, steps=10, patience=50)
 
     def trainer(**options: Any) -> Trainer:
         return make_trainer(tiny_model, images[:4], images[4:], config, **options)
