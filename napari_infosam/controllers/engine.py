@@ -43,7 +43,9 @@ class Engine:
         model = infosam.load_model(name, adapter=adapter)
         if self._cache is None:
             self._cache = infosam.EmbeddingCache(CACHE_BYTES)
-        self._predictor = infosam.Predictor(model, cache=self._cache)
+        # Each closer look is one more embedding, which takes a large model many seconds without a GPU.
+        is_quick = model.family == "pocket" or model.device.type != "cpu"
+        self._predictor = infosam.Predictor(model, zoom="auto" if is_quick else "off", cache=self._cache)
         self._adapted = adapter is not None
         self._image = None
         return str(model.device)

@@ -30,7 +30,6 @@ def tiny_model(single_thread: None) -> PromptableModel:
     torch.manual_seed(0)
     config = PocketConfig(
         image_size=SIDE,
-        patch_size=8,
         width=32,
         depth=2,
         heads=2,

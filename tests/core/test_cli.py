@@ -35,7 +35,7 @@ from infosam.models.pocket.build import PocketConfig, build_pocket
 def load(name, **_):
     torch.manual_seed(0)
     return freeze(build_pocket(PocketConfig(
-        image_size=64, patch_size=8, width=32, depth=2, heads=2, window=4, global_blocks=(1,),
+        image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,),
         out_chans=32, decoder_mlp=32,
     )))
 

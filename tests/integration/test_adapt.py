@@ -66,7 +66,7 @@ class Annotator:
 
 
 def label_scene(project: Project, seed: int) -> None:
-    scene = make_scene(SIZE, np.random.default_rng(seed))
+    scene = make_scene(SIZE, seed)
     image = project.add_image(scene.image)
     for label, mask in enumerate(scene.masks[:2], start=1):
         project.add_object(image.id, mask, label=label)

@@ -17,7 +17,7 @@ from napari_infosam.models.adapt_run import Run
 from tests.integration.conftest import Window, open_window
 
 Key, Modifier = Qt.Key, Qt.KeyboardModifier
-SCENES = [make_scene(160, np.random.default_rng(seed)) for seed in range(3)]
+SCENES = [make_scene(160, seed) for seed in range(3)]
 OBJECTS = 2  # per image
 STEPS = 6
 

@@ -24,6 +24,10 @@ def pretrain(
         float | None, typer.Option(min=0, help="Stop after this time, to be continued later.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run of this folder, if there is one.")] = True,
+    known: Annotated[
+        Path | None,
+        typer.Option("--from", help="Exported weights that a new run begins with, where they fit."),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -40,7 +44,7 @@ def pretrain(
     stop.listen_to_signals()
     config = PretrainConfig(seed=seed, device=device, threads=threads, shards=shards)
     scores: dict[str, Any] = {}
-    with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume)) as run:
+    with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume, known=known)) as run:
         for report in run:
             if events:
                 sys.stdout.write(json_line(asdict(report)) + "\n")

@@ -32,19 +32,24 @@ WEIGHTS = "sam_pocket.safetensors"
 
 
 def pretrain(
-    config: PretrainConfig, *, out: Path, minutes: float | None = None, resume: bool = True
+    config: PretrainConfig,
+    *,
+    out: Path,
+    minutes: float | None = None,
+    resume: bool = True,
+    known: Path | None = None,
 ) -> Generator[Step | PretrainScores, None, None]:
     """Train, yielding a Step per optimiser step and PretrainScores at intervals and at the end.
 
     The checkpoint in folder `out` is written at intervals, when `minutes` are over and when the generator is
     closed; with `resume`, a run goes on from it with the same result as if it had not been cut. The averaged
     weights are exported beside it, as they ship, when `minutes` or the steps are over.
-    A finished run only scores.
+    A finished run only scores. `known` weights begin a new run, as far as they fit it (`fresh_state`).
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
-    state = _start(config, out / CHECKPOINT, resume)
+    state = _start(config, out / CHECKPOINT, resume, known)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     try:
         while state.step < config.steps and not _is_over(deadline):
@@ -68,7 +73,7 @@ def averaged_model(state: PretrainState, architecture: PocketConfig) -> SamModel
     return model.eval().requires_grad_(False)
 
 
-def _start(config: PretrainConfig, checkpoint: Path, resume: bool) -> PretrainState:
+def _start(config: PretrainConfig, checkpoint: Path, resume: bool, known: Path | None) -> PretrainState:
     device = resolve_device(config.device)
     if resume and checkpoint.exists():
         state = load_state(checkpoint, config.architecture, config.weight_decay, device)
@@ -76,7 +81,7 @@ def _start(config: PretrainConfig, checkpoint: Path, resume: bool) -> PretrainSt
         return state
     torch.manual_seed(config.seed)
     first = replace(config.architecture, image_size=config.stages[0].size)
-    return fresh_state(first, config.weight_decay, device)
+    return fresh_state(first, config.weight_decay, device, known)
 
 
 def _is_over(deadline: float | None) -> bool:

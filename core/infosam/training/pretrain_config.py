@@ -33,13 +33,13 @@ class PretrainConfig:
     shards=cores). workers: processes that make scenes. score_every, save_every: in steps.
     """
 
-    stages: tuple[Stage, ...] = (Stage(64, 16, 1000), Stage(128, 8, 3000), Stage(256, 4, 1000))
+    stages: tuple[Stage, ...] = (Stage(128, 8, 500), Stage(256, 4, 350))
     architecture: PocketConfig = field(default_factory=PocketConfig)
-    prompts: int = 8
-    rounds: int = 2
-    lr: float = 1e-3
+    prompts: int = 6
+    rounds: int = 4
+    lr: float = 5e-4
     final_lr_ratio: float = 0.02
-    warmup: int = 100
+    warmup: int = 50
     weight_decay: float = 0.05
     clip: float = 1.0
     average_decay: float = 0.995

@@ -14,11 +14,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from infosam.data.scenes import Scene, make_scene
+from infosam.data.scenes import MIN_AREA, draw_scenes
 from infosam.training.pretrain_dense import dense_targets
 from infosam.types import BoolArray
-
-_MIN_AREA = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,37 +80,38 @@ def noisy_box(rng: Generator, mask: BoolArray) -> NDArray[np.float64]:
     return box
 
 
-def _padded(rng: Generator, scene: Scene) -> tuple[Scene, tuple[int, int]]:
-    """The scene cut at the right or the bottom, as an image that is not square lies in the model's input."""
-    size = scene.image.shape[0]
-    valid = (size, size)
-    if rng.random() < 0.3:
-        short = int(rng.uniform(0.5, 1.0) * size)
-        valid = (short, size) if rng.random() < 0.5 else (size, short)
-    masks = scene.masks.copy()
-    masks[:, valid[0] :] = False
-    masks[:, :, valid[1] :] = False
-    masks = masks[masks.sum(axis=(1, 2)) >= _MIN_AREA]
-    return (Scene(scene.image, masks), valid) if len(masks) else (scene, (size, size))
+def _padded(rng: Generator, masks: BoolArray) -> tuple[BoolArray, tuple[int, int]]:
+    """Masks (K, S, S) cut at the right or the bottom, as an image that is not square lies in the model's
+    input, and the rows and columns that are left."""
+    size = masks.shape[1]
+    if rng.random() < 0.7:
+        return masks, (size, size)
+    short = int(rng.uniform(0.5, 1.0) * size)
+    valid = (short, size) if rng.random() < 0.5 else (size, short)
+    cut = masks.copy()
+    cut[:, valid[0] :] = False
+    cut[:, :, valid[1] :] = False
+    cut = cut[cut.sum(axis=(1, 2)) >= MIN_AREA]
+    return (cut, valid) if len(cut) else (masks, (size, size))
 
 
 def make_batch(seed: int, step: int, size: int, batch_size: int, prompts: int) -> SceneBatch:
     """The batch of this step: the same for the same seed, whatever came before."""
     rng = np.random.default_rng((seed, step))
-    images, valids, masks, points, boxes, dense = [], [], [], [], [], []
-    for _ in range(batch_size):
-        scene, valid = _padded(rng, make_scene(size, rng))
-        images.append(scene.image)
+    scenes = draw_scenes(torch.Generator().manual_seed(int(rng.integers(2**62))), batch_size, size)
+    valids, masks, points, boxes, dense = [], [], [], [], []
+    for number in range(batch_size):
+        every = scenes.masks(torch.nonzero(scenes.scene == number).flatten()).numpy()
+        every, valid = _padded(rng, every)
         valids.append(valid)
-        dense.append(dense_targets(scene.masks))
-        count = len(scene.masks)
-        for index in rng.choice(count, prompts, replace=count < prompts):
-            mask = scene.masks[index]
+        dense.append(dense_targets(every))
+        for index in rng.choice(len(every), prompts, replace=len(every) < prompts):
+            mask = every[index]
             masks.append(mask)
             points.append([point_inside(rng, mask)])
             boxes.append(noisy_box(rng, mask))
     return SceneBatch(
-        images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
+        images=scenes.images,
         valid=torch.tensor(valids),
         masks=torch.from_numpy(np.stack(masks)),
         image_index=torch.arange(batch_size).repeat_interleave(prompts),

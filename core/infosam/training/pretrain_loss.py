@@ -13,6 +13,8 @@ from infosam.models.base import PromptableModel
 from infosam.training.pretrain_data import SceneBatch
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
+_SHOW_LAST = 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class RoundLoss:
@@ -93,7 +95,8 @@ def interactive_losses(
     rounds: int,
     generator: torch.Generator,
 ) -> list[RoundLoss]:
-    """Decode the first prompts, then `rounds - 1` times the last logits and one more corrective click."""
+    """Decode the first prompts, then `rounds - 1` times one more corrective click; half the time the decoder
+    is also shown the last logits, as SAM's was, and half the time the prompts alone, as people give them."""
     stride = model.image_size / target.shape[-1]
     losses: list[RoundLoss] = []
     for number in range(rounds):
@@ -105,14 +108,15 @@ def interactive_losses(
             if prompts.points is not None and prompts.labels is not None:
                 points = torch.cat([prompts.points, points], dim=1)
                 labels = torch.cat([prompts.labels, labels], dim=1)
-            prompts = replace(prompts, points=points, labels=labels, masks=logits)
+            shown = logits if torch.rand((), generator=generator) < _SHOW_LAST else None
+            prompts = replace(prompts, points=points, labels=labels, masks=shown)
     return losses
 
 
 def first_prompts(batch: SceneBatch, device: torch.device) -> list[tuple[PromptBatch, Tensor]]:
     """The batch's objects in two groups, by a point and by a box in turn, with their indices (n,)."""
     every = torch.arange(len(batch.masks))
-    by_point, by_box = every[0::2], every[1::2]
+    by_box, by_point = every[0::3], every[torch.arange(len(every)) % 3 > 0]
     labels = torch.ones(len(by_point), 1, dtype=torch.long, device=device)
     image_index = batch.image_index.to(device)
     points = PromptBatch(image_index[by_point], points=batch.points[by_point].to(device), labels=labels)

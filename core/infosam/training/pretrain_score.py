@@ -47,7 +47,7 @@ def held_out_scores(
     by_point: list[Tensor] = []
     for number in range(n_scenes):
         rng = np.random.default_rng(_HELD_OUT + number)
-        scene = make_scene(model.image_size, rng)
+        scene = make_scene(model.image_size, _HELD_OUT + number)
         chosen = scene.masks[rng.permutation(len(scene.masks))[:per_scene]]
         embedding = model.encode(model.preprocess(scene.image)[None])
         target = low_resolution(torch.from_numpy(chosen).to(device), _logit_size(model))

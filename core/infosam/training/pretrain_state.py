@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
@@ -64,15 +64,34 @@ def build_optimizer(parameters: Mapping[str, nn.Parameter], weight_decay: float)
     return AdamW(groups, betas=(0.9, 0.98))
 
 
-def fresh_state(architecture: PocketConfig, weight_decay: float, device: torch.device) -> PretrainState:
-    """Random weights from torch's global generator, before the first step."""
+def fresh_state(
+    architecture: PocketConfig, weight_decay: float, device: torch.device, known: Path | None = None
+) -> PretrainState:
+    """Random weights from torch's global generator, before the first step.
+
+    known: exported weights, perhaps of another architecture or input size, which are taken over where name
+    and shape agree. Raises BadInputError if that file cannot be read.
+    """
     model = build_pocket(architecture)
     initialise(model)
+    if known is not None:
+        _take_over(model, known)
     model.to(device).train().requires_grad_(True)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     dense = DenseHead(architecture.out_chans).to(device)
     optimizer = build_optimizer(_parameters(model, dense), weight_decay)
     return PretrainState(model, dense, average, optimizer, 0, architecture)
+
+
+def _take_over(model: SamModel, known: Path) -> None:
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(known).items()}
+    except (OSError, SafetensorError) as error:
+        raise BadInputError(f"{known} holds no weights to begin with: {error}") from error
+    like = model.network.state_dict()
+    resized = resize_state({name: tensor for name, tensor in tensors.items() if name in like}, like)
+    agreeing = {name: tensor for name, tensor in resized.items() if tensor.shape == like[name].shape}
+    model.network.load_state_dict(agreeing, strict=False)
 
 
 def update_average(state: PretrainState, decay: float) -> None:

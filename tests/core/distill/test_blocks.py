@@ -43,7 +43,7 @@ def test_maps_are_those_of_the_blocks(tiny_model):
     images = torch.randn(2, 3, 64, 64)
     embedding, maps = encode_with_blocks(tiny_model, images, [1, 0])
     encoder = tiny_model.network.image_encoder
-    x = encoder.patch_embed(images) + encoder.pos_embed
+    x, _ = encoder.stem(images)
     for number, block in enumerate(tiny_model.blocks()):
         x = block(x)
         torch.testing.assert_close(maps[1 - number], x.permute(0, 3, 1, 2))

@@ -390,7 +390,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def test_another_model_in_memory_is_refused(tiny_model: PromptableModel, saved: Path) -> None:
-    tiny_model.network.image_encoder.patch_embed.proj.weight.mul_(1.01)  # type: ignore[union-attr, operator]
+    tiny_model.network.image_encoder.patch_embed.at_eighth.weight.mul_(1.01)  # type: ignore[union-attr, operator]
     with pytest.raises(BadInputError, match="with other weights"):
         load_adapter(saved, tiny_model)
 

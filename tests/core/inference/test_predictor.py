@@ -255,7 +255,7 @@ def test_coming_back_to_an_image_does_not_encode_again(model: PromptableModel) -
 
 
 def test_another_adapter_or_model_embeds_again(model: PromptableModel) -> None:
-    cache, image = EmbeddingCache(1 << 20), _noise(40, 50)
+    cache, image = EmbeddingCache(1 << 23), _noise(40, 50)
     predictor = Predictor(model, cache=cache)
     before = predictor.set_image(image).predict(points=[(5, 5)])
     with torch.no_grad():

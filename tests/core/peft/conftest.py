@@ -11,10 +11,12 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import Tensor, nn
 
 from infosam.models.base import PromptableModel, freeze
 from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.sam.adaptor import SamModel
 from infosam.models.sam2.adaptor import Sam2Model
 from infosam.types import DecoderOutput, PromptBatch
 
@@ -28,7 +30,6 @@ def pocket(single_thread: None) -> PromptableModel:
     torch.manual_seed(0)
     config = PocketConfig(
         image_size=SIDE,
-        patch_size=16,
         width=32,
         depth=3,
         heads=2,
@@ -38,6 +39,27 @@ def pocket(single_thread: None) -> PromptableModel:
         decoder_mlp=32,
     )
     return freeze(randomised(build_pocket(config)))
+
+
+@pytest.fixture
+def small_sam(single_thread: None) -> PromptableModel:
+    """segment-anything's own modules at a small size, the last with global attention; random weights."""
+    torch.manual_seed(0)
+    encoder = ImageEncoderViT(
+        img_size=SIDE,
+        patch_size=16,
+        embed_dim=32,
+        depth=3,
+        num_heads=2,
+        out_chans=32,
+        use_rel_pos=True,
+        window_size=3,
+        global_attn_indexes=(2,),
+    )
+    prompts = PromptEncoder(32, (SIDE // 16, SIDE // 16), (SIDE, SIDE), mask_in_chans=16)
+    transformer = TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=32, num_heads=8)
+    decoder = MaskDecoder(transformer_dim=32, transformer=transformer)
+    return freeze(randomised(SamModel("small", Sam(encoder, prompts, decoder))))
 
 
 @pytest.fixture

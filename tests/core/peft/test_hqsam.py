@@ -11,18 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infosam import peft
-from infosam.models.base import PromptableModel, freeze
-from infosam.models.sam.adaptor import SamModel
+from infosam.models.base import PromptableModel
 from infosam.types import DecoderOutput, PromptBatch
 
 Run = Callable[[PromptableModel], DecoderOutput]
 
 
-@pytest.fixture(params=["pocket", "small_sam2"])
+@pytest.fixture(params=["small_sam", "small_sam2"])
 def plain(request: pytest.FixtureRequest) -> PromptableModel:
-    """SAM and SAM 2; the pocket model's network as SAM, whose logits hold nothing but the decoder's."""
+    """SAM and SAM 2, whose logits hold nothing but the decoder's."""
     model: PromptableModel = request.getfixturevalue(request.param)
-    return freeze(SamModel("small", model.network)) if isinstance(model, SamModel) else model
+    return model
 
 
 def passing(module: nn.Module) -> list[tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.training import pretrain as module
 from infosam.training.pretrain import CHECKPOINT, WEIGHTS, PretrainConfig, PretrainScores, Stage, pretrain
-from infosam.training.pretrain_state import load_state
+from infosam.training.pretrain_state import fresh_state, load_state
 from infosam.types import BadInputError, Step
 
 TINY = PocketConfig(
@@ -147,3 +147,26 @@ def test_the_learning_rate_rises_then_falls() -> None:
     assert rates[0] < rates[5] < rates[9]
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] == pytest.approx(1e-4, rel=0.05)
+
+
+def test_a_run_begins_with_known_weights_where_they_fit(tmp_path: Path) -> None:
+    run(CONFIG, tmp_path / "first")
+    known = tmp_path / "first" / WEIGHTS
+    narrower = replace(CONFIG.architecture, image_size=32, decoder_mlp=16)
+    torch.manual_seed(1)
+    state = fresh_state(narrower, 0.05, torch.device("cpu"), known)
+    weights = load_file(known)
+    ours = state.model.network.state_dict()
+    name = "image_encoder.blocks.0.mlp.lin1.weight"
+    assert torch.equal(ours[name], weights[name].float())
+    assert ours["image_encoder.pos_embed"].shape[1] == 4  # carried over to the smaller input
+    other = "mask_decoder.transformer.layers.0.mlp.lin1.weight"
+    assert ours[other].shape != weights[other].shape
+    assert torch.equal(state.average[f"sam.{name}"], weights[name].float())
+
+
+def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "weights.safetensors"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(BadInputError, match="holds no weights to begin with"):
+        list(pretrain(CONFIG, out=tmp_path / "run", known=broken))

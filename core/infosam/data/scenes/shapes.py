@@ -1,179 +1,129 @@
-"""Outlines: closed shapes given by their radius around a centre, curved lines, and mosaics of cells.
-
-Every outline is drawn as depth: about the distance to the edge in pixels, positive inside.
-"""
+"""Closed outlines, given by their radius around a centre, and lines made of short straight pieces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
+import torch
+from torch import Generator, Tensor
 
-from infosam.types import FloatArray
-
-Window = tuple[slice, slice]
+from infosam.data.scenes.draw import chance, choice, integers, normal, uniform
+from infosam.data.scenes.stamps import Depth
 
 _STEPS = 128
-_THETA = np.linspace(-np.pi, np.pi, _STEPS, endpoint=False, dtype=np.float32)
-KINDS = {"blob": 0.3, "ellipse": 0.3, "polygon": 0.1, "leaf": 0.1, "lobed": 0.08, "rounded": 0.12}
+KINDS = {"blob": 0.28, "ellipse": 0.32, "polygon": 0.1, "leaf": 0.1, "lobed": 0.08, "rounded": 0.12}
+LEAF = list(KINDS).index("leaf")
 
 
-@dataclass(frozen=True)
-class Outline:
-    """A closed shape. radius: (128,) over angles -pi..pi, about 1; semi-axes and centre in pixels.
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """N closed shapes. radius: (N, 128) by angle from -pi to pi, largest 1. axes: (N, 2) semi-axes in pixels.
+    angle: (N,). hole: (N,) inner radius of a ring as a share of the outer one, 0 for none."""
 
-    hole: inner radius of a ring as a share of the outer one, 0 for none. bend: how far, in pixels, the smooth
-    field displaces the edge.
-    """
+    radius: Tensor
+    axes: Tensor
+    angle: Tensor
+    hole: Tensor
 
-    radius: FloatArray
-    centre: tuple[float, float]
-    axes: tuple[float, float]
-    angle: float
-    hole: float = 0.0
-    bend: float = 0.0
+    def depth(self) -> Depth:
+        def of(which: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+            cosine, sine = (f(self.angle[which])[:, None, None] for f in (torch.cos, torch.sin))
+            long, short = self.axes[which, 0][:, None, None], self.axes[which, 1][:, None, None]
+            along, across = (columns * cosine + rows * sine) / long, (rows * cosine - columns * sine) / short
+            distance = torch.hypot(along, across)
+            turn = torch.atan2(across, along) / (2 * torch.pi) + 0.5
+            index = (turn * _STEPS).long() % _STEPS
+            radius = self.radius[which[:, None, None].expand_as(index), index]
+            share = torch.minimum(radius - distance, distance - radius * self.hole[which, None, None])
+            share = torch.where(self.hole[which, None, None] > 0, share, radius - distance)
+            return share * torch.minimum(long, short)
 
-
-def _waves(rng: Generator, orders: range, roughness: float) -> FloatArray:
-    total = np.zeros_like(_THETA)
-    for order in orders:
-        total += rng.normal() * order**-1.2 * np.cos(order * _THETA + rng.uniform(0, 2 * np.pi))
-    return roughness * total
-
-
-def random_kind(rng: Generator) -> str:
-    """The name of a kind of shape; round ones are the most common, as in real images."""
-    return str(rng.choice(list(KINDS), p=list(KINDS.values())))
+        return of
 
 
-def radius_table(rng: Generator, kind: str) -> FloatArray:
-    """The radius of a random shape of this kind by angle, (128,), largest value 1."""
-    radius: NDArray[np.floating]
-    if kind == "blob":
-        radius = 1 + _waves(rng, range(2, 8), rng.uniform(0.1, 0.5))
-    elif kind == "ellipse":
-        radius = 1 + _waves(rng, range(2, 5), 0.03)
-    elif kind == "polygon":
-        sides = int(rng.integers(3, 8))
-        sector = (_THETA + np.pi) % (2 * np.pi / sides)
-        radius = np.cos(np.pi / sides) / np.cos(sector - np.pi / sides)
-        radius = radius * (1 + _waves(rng, range(1, 3), rng.uniform(0, 0.15)))
-    elif kind == "leaf":  # pointed at both ends
-        radius = 1 / (np.abs(np.cos(_THETA)) + np.abs(np.sin(_THETA)) ** rng.uniform(1.0, 1.6))
-        radius = radius * (1 + _waves(rng, range(5, 20), rng.uniform(0, 0.15)))
-    elif kind == "lobed":
-        lobes = int(rng.integers(3, 9))
-        radius = 1 + rng.uniform(0.15, 0.5) * np.cos(lobes * _THETA) + _waves(rng, range(2, 6), 0.08)
-    elif kind == "rounded":
-        power = rng.uniform(3, 8)
-        radius = (np.abs(np.cos(_THETA)) ** power + np.abs(np.sin(_THETA)) ** power) ** (-1 / power)
-    else:
-        raise ValueError(f"unknown kind of shape {kind!r}: one of {', '.join(KINDS)}")
-    radius = np.maximum(radius, 0.15)
-    table: FloatArray = (radius / radius.max()).astype(np.float32)
-    return table
+def random_outlines(generator: Generator, kind: Tensor, diameter: Tensor) -> Outlines:
+    """Outlines of (N,) kinds, numbers in KINDS, and diameters in pixels."""
+    shape = tuple(kind.shape)
+    slim = torch.exp(-(0.35 * normal(generator, shape)).abs())
+    slim = torch.where(kind == LEAF, 0.6 * slim, slim)
+    half = (diameter / 2).clamp(min=2)
+    axes = torch.stack([half / slim.sqrt(), (half * slim.sqrt()).clamp(min=1.6)], dim=1)
+    has_hole = chance(generator, shape, 0.07) & (diameter > 14)
+    hole = torch.where(has_hole, uniform(generator, shape, 0.3, 0.7), torch.zeros(shape, device=kind.device))
+    return Outlines(_radii(generator, kind), axes, uniform(generator, shape, 0, 2 * torch.pi), hole)
 
 
-def window_around(top: float, left: float, bottom: float, right: float, size: int) -> Window | None:
-    """The whole pixels between these edges that lie in the image, or None."""
-    r0, c0 = max(int(top), 0), max(int(left), 0)
-    r1, c1 = min(int(bottom) + 2, size), min(int(right) + 2, size)
-    return None if r1 <= r0 or c1 <= c0 else (slice(r0, r1), slice(c0, c1))
+def random_kinds(generator: Generator, shape: tuple[int, ...]) -> Tensor:
+    """Numbers in KINDS; round ones are the most common, as in real images."""
+    return choice(generator, shape, list(KINDS.values()))
 
 
-def _grid(window: Window) -> tuple[FloatArray, FloatArray]:
-    rows = np.arange(window[0].start, window[0].stop, dtype=np.float32)[:, None]
-    columns = np.arange(window[1].start, window[1].stop, dtype=np.float32)[None, :]
-    return rows, columns
+def _waves(generator: Generator, count: int, theta: Tensor, orders: range, roughness: Tensor) -> Tensor:
+    order = torch.arange(orders.start, orders.stop, device=theta.device)
+    weight = normal(generator, (count, len(order))) * order**-1.2
+    phase = uniform(generator, (count, len(order)), 0, 2 * torch.pi)
+    waves = weight[..., None] * torch.cos(order[:, None] * theta + phase[..., None])
+    return roughness[:, None] * waves.sum(dim=1)
 
 
-def outline_depth(outline: Outline, size: int, field: FloatArray) -> tuple[Window, FloatArray] | None:
-    """Where the outline lies, and its depth there; `field` (size, size) bends its edge. None if outside."""
-    reach = max(outline.axes) + outline.bend * 2 + 3
-    row, column = outline.centre
-    window = window_around(row - reach, column - reach, row + reach, column + reach, size)
-    if window is None:
-        return None
-    rows, columns = _grid(window)
-    cos, sin = np.cos(outline.angle), np.sin(outline.angle)
-    along = ((columns - column) * cos + (rows - row) * sin) / outline.axes[0]
-    across = ((rows - row) * cos - (columns - column) * sin) / outline.axes[1]
-    distance = np.sqrt(along**2 + across**2)
-    index = ((np.arctan2(across, along) / (2 * np.pi) + 0.5) * _STEPS).astype(np.int32) % _STEPS
-    radius = outline.radius[index]
-    share = radius - distance
-    if outline.hole:
-        share = np.minimum(share, distance - radius * outline.hole)
-    depth = share * min(outline.axes)
-    if outline.bend:
-        depth += outline.bend * field[window]
-    return window, depth.astype(np.float32)
+def _radii(generator: Generator, kind: Tensor) -> Tensor:
+    n = len(kind)
+    theta = torch.linspace(-torch.pi, torch.pi, _STEPS + 1, device=kind.device)[:-1]
+
+    def between(low: float, high: float) -> Tensor:
+        return uniform(generator, (n,), low, high)
+
+    def waves(orders: range, roughness: Tensor) -> Tensor:
+        return _waves(generator, n, theta, orders, roughness)
+
+    sides = integers(generator, (n, 1), 3, 8)
+    sector = (theta + torch.pi) % (2 * torch.pi / sides)
+    polygon = torch.cos(torch.pi / sides) / torch.cos(sector - torch.pi / sides)
+    cosine, sine = theta.cos().abs(), theta.sin().abs()
+    power = between(3, 8)[:, None]
+    radii = (
+        1 + waves(range(2, 8), between(0.1, 0.5)),
+        1 + waves(range(2, 5), between(0.0, 0.06)),
+        polygon * (1 + waves(range(1, 3), between(0, 0.15))),
+        (1 + waves(range(5, 20), between(0, 0.15))) / (cosine + sine ** between(1.0, 1.6)[:, None]),
+        1
+        + between(0.15, 0.5)[:, None] * torch.cos(integers(generator, (n, 1), 3, 9) * theta)
+        + waves(range(2, 6), between(0.0, 0.15)),
+        (cosine**power + sine**power) ** (-1 / power),
+    )
+    radius = torch.stack(radii)[kind, torch.arange(n, device=kind.device)].clamp(min=0.15)
+    return radius / radius.amax(dim=1, keepdim=True)
 
 
-def curve_points(
-    rng: Generator, size: int, start: tuple[float, float], heading: float, jagged: float
-) -> FloatArray:
-    """A wandering line as points (N, 2), from `start` until it leaves the image or ends."""
-    step = max(3.0, size / 32)
-    count = int(rng.integers(6, 40))
-    turns = rng.normal(0, jagged, count) + rng.normal(0, 0.08)
-    headings = heading + np.cumsum(turns)
-    steps = np.stack([np.sin(headings), np.cos(headings)], axis=1) * step
-    points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + np.asarray(start)
-    outside = np.any((points < -step) | (points > size + step), axis=1)
-    stop = int(np.argmax(outside)) + 1 if outside.any() else len(points)
-    kept: FloatArray = points[: max(stop, 2)].astype(np.float32)
-    return kept
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """N straight pieces with round ends, each centred between its ends. half: (N, 2) from the centre to one
+    end. width: (N,) in pixels."""
+
+    half: Tensor
+    width: Tensor
+
+    def depth(self) -> Depth:
+        def of(which: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+            r, c = self.half[which, 0][:, None, None], self.half[which, 1][:, None, None]
+            share = ((rows * r + columns * c) / (r * r + c * c).clamp(min=1e-6)).clamp(-1, 1)
+            distance = torch.hypot(rows - share * r, columns - share * c)
+            return self.width[which, None, None] / 2 - distance
+
+        return of
 
 
-def curve_depth(lines: list[tuple[FloatArray, float]], size: int) -> tuple[Window, FloatArray]:
-    """The union of lines (points (N, 2), width) as depth over the image; a line thins towards its end."""
-    depth = np.full((size, size), -9.0, dtype=np.float32)
-    for points, width in lines:
-        taper = np.linspace(1.0, 0.6, len(points) - 1)
-        for (r0, c0), (r1, c1), share in zip(points[:-1], points[1:], taper, strict=True):
-            half = max(width * share / 2, 0.5)
-            margin = half + 4
-            window = window_around(
-                min(r0, r1) - margin, min(c0, c1) - margin, max(r0, r1) + margin, max(c0, c1) + margin, size
-            )
-            if window is None:
-                continue
-            rows, columns = _grid(window)
-            dr, dc = r1 - r0, c1 - c0
-            t = np.clip(((rows - r0) * dr + (columns - c0) * dc) / max(dr * dr + dc * dc, 1e-6), 0, 1)
-            distance = np.sqrt((rows - r0 - t * dr) ** 2 + (columns - c0 - t * dc) ** 2)
-            np.maximum(depth[window], half - distance, out=depth[window])
-    return (slice(0, size), slice(0, size)), depth
-
-
-def branching_lines(rng: Generator, size: int, width: float, branches: int) -> list[tuple[FloatArray, float]]:
-    """A trunk and its branches, each thinner than the trunk: a crack, a vessel tree or a road net."""
-    jagged = rng.choice([0.05, 0.15, 0.5])
-    start = (rng.uniform(0, size), rng.uniform(0, size))
-    trunk = curve_points(rng, size, start, rng.uniform(0, 2 * np.pi), jagged)
-    lines = [(trunk, width)]
-    for _ in range(branches):
-        parent, parent_width = lines[int(rng.integers(len(lines)))]
-        fork = parent[int(rng.integers(len(parent)))]
-        line = curve_points(rng, size, (fork[0], fork[1]), rng.uniform(0, 2 * np.pi), jagged)
-        lines.append((line, max(parent_width * rng.uniform(0.6, 1.0), 1.5)))
-    return lines
-
-
-def mosaic_depths(rng: Generator, size: int, cells: int, gap: float, field: FloatArray) -> list[FloatArray]:
-    """Voronoi regions that tile the image, `gap` pixels between them, as depths (size, size).
-
-    `field` (size, size), in pixels, bends their edges.
-    """
-    centres = rng.uniform(-0.1 * size, 1.1 * size, (cells, 2)).astype(np.float32)
-    rows = np.arange(size, dtype=np.float32)[:, None] + field
-    columns = np.arange(size, dtype=np.float32)[None, :] + np.roll(field, size // 2, axis=0)
-    distances = np.sqrt((rows - centres[:, 0, None, None]) ** 2 + (columns - centres[:, 1, None, None]) ** 2)
-    nearest = np.partition(distances, 1, axis=0)[:2]
-    return [
-        (np.where(distance <= nearest[0], nearest[1], nearest[0]) - distance - gap) / 2
-        for distance in distances
-    ]
+def wandering(
+    generator: Generator, start: Tensor, heading: Tensor, jagged: Tensor, step: Tensor, n: int
+) -> Tensor:
+    """(..., n + 1, 2) points of lines that wander from `start` (..., 2), `step` pixels at a time."""
+    turns = normal(generator, (*heading.shape, n)) * jagged[..., None]
+    drift = 0.06 * normal(generator, tuple(heading.shape))
+    headings = (
+        heading[..., None]
+        + turns.cumsum(dim=-1) * 0.6
+        + turns * 0.8
+        + drift[..., None] * torch.arange(n, device=heading.device)
+    )
+    moves = torch.stack([headings.sin(), headings.cos()], dim=-1) * step[..., None, None]
+    return torch.cat([start[..., None, :], start[..., None, :] + moves.cumsum(dim=-2)], dim=-2)

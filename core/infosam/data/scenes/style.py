@@ -1,162 +1,248 @@
-"""How a scene looks: background, contrast, texture and what the camera does to it, for kinds of image."""
+"""How scenes look, for kinds of image: background, contrast, texture, and what the camera does to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.random import Generator
+import torch
+from torch import Generator, Tensor
 
-from infosam.types import FloatArray
+from infosam.data.scenes.draw import choice, normal, uniform
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Style:
-    """One scene's look; intensities are in 0..1.
+class Kind:
+    """Ranges from which a scene's numbers are drawn, uniformly; intensities in 0..1, lengths in pixels.
 
-    background: (3,) colour. background_texture: its amplitude. contrast: range of the difference between an
-    object and the background; sign: +1 brighter, -1 darker, 0 either. colour: how much an object's hue may
-    differ. texture: range of the amplitude inside objects. rim: range of the extra brightness at an object's
-    edge. soft: width of the edge in pixels. add: objects add light to each other instead of hiding each
-    other. blur: sigma in pixels. noise, shot, speckle: additive, signal-dependent and multiplicative noise.
-    gain: final brightness.
+    share: how often the kind occurs. tint, tint_spread: the mean colour of the background relative to its
+    brightness, and its standard deviation. contrast: difference of objects from the background. bright: share
+    of scenes whose objects are brighter than it. hue: how much an object's colour differs. ground, texture:
+    amplitude of the textures of background and objects. streaks: of a texture of horizontal streaks. net: of
+    a net of cells in the background. rim: extra brightness at edges. soft: width of edges. add: share of
+    scenes in which objects add light. fade: darkening with depth. noise, shot, speckle: additive,
+    signal-dependent and multiplicative noise. gain: final brightness. grey: share of scenes without colour.
     """
 
-    background: FloatArray
-    background_texture: float
-    contrast: tuple[float, float]
-    sign: int = 0
-    colour: float = 0.0
-    texture: tuple[float, float] = (0.0, 0.1)
-    rim: tuple[float, float] = (0.0, 0.0)
-    soft: float = 1.0
-    add: bool = False
-    blur: float = 0.0
-    noise: float = 0.0
-    shot: float = 0.0
-    speckle: float = 0.0
-    gain: float = 1.0
+    share: float
+    background: Range
+    contrast: Range
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tint_spread: float = 0.0
+    bright: float = 0.5
+    hue: Range = (0.0, 0.0)
+    ground: Range = (0.005, 0.1)
+    texture: Range = (0.0, 0.12)
+    streaks: Range = (0.0, 0.0)
+    net: Range = (0.0, 0.0)
+    rim: Range = (0.0, 0.0)
+    soft: Range = (0.8, 1.6)
+    add: float = 0.0
+    fade: Range = (0.0, 0.0)
+    blur: Range = (0.0, 0.8)
+    noise: Range = (0.0, 0.03)
+    shot: Range = (0.0, 0.0)
+    speckle: Range = (0.0, 0.0)
+    gain: Range = (0.9, 1.1)
+    grey: float = 0.0
 
 
-def _grey(value: float) -> FloatArray:
-    return np.full(3, value, dtype=np.float32)
-
-
-def fluorescence(rng: Generator) -> Style:
-    """Bright, soft objects on a dark ground; grey or a single dye."""
-    dye = _grey(1.0) if rng.random() < 0.7 else rng.dirichlet((0.6, 0.6, 0.6)).astype(np.float32) * 2
-    return Style(
-        background=np.minimum(dye, 1) * np.float32(rng.uniform(0.0, 0.2)),
-        background_texture=rng.uniform(0, 0.04),
-        contrast=(0.08, rng.uniform(0.25, 0.8)),
-        sign=1,
-        texture=(0.0, 0.12),
-        rim=(-0.1, 0.1),
-        soft=rng.uniform(1, 3),
-        add=rng.random() < 0.3,
-        blur=rng.uniform(0, 1.5),
-        noise=rng.uniform(0, 0.03),
-        shot=rng.uniform(0, 0.08),
-        gain=rng.choice([1.0, 1.0, rng.uniform(0.15, 1.0)]),
-    )
-
-
-def bright_field(rng: Generator) -> Style:
-    """Pale objects told by their rims on a light ground."""
-    tint = rng.normal(0, 0.04, 3) if rng.random() < 0.5 else np.zeros(3)
-    return Style(
-        background=(rng.uniform(0.4, 0.9) + tint).astype(np.float32),
-        background_texture=rng.uniform(0.005, 0.05),
-        contrast=(0.0, 0.2),
-        colour=rng.uniform(0, 0.1),
+KINDS: dict[str, Kind] = {
+    "fluorescence": Kind(
+        0.14,
+        (0.0, 0.15),
+        (0.2, 0.8),
+        bright=1.0,
+        ground=(0.0, 0.03),
         texture=(0.0, 0.1),
+        rim=(-0.1, 0.1),
+        soft=(1, 3.5),
+        add=0.2,
+        blur=(0, 1.5),
+        noise=(0, 0.03),
+        shot=(0, 0.08),
+        gain=(0.2, 1.1),
+        grey=0.8,
+        tint_spread=0.3,
+    ),
+    "dim fluorescence": Kind(
+        0.06,
+        (0.0, 0.1),
+        (0.3, 0.8),
+        bright=1.0,
+        ground=(0.0, 0.02),
+        texture=(0.0, 0.1),
+        rim=(-0.1, 0.1),
+        soft=(1, 4),
+        blur=(0, 1.5),
+        noise=(0, 0.02),
+        shot=(0, 0.05),
+        gain=(0.1, 0.3),
+        grey=1.0,
+    ),
+    "bright field": Kind(
+        0.1,
+        (0.4, 0.9),
+        (0.0, 0.2),
+        tint_spread=0.04,
+        hue=(0, 0.1),
+        ground=(0.005, 0.05),
         rim=(-0.4, 0.3),
-        soft=rng.uniform(1, 2.5),
-        blur=rng.uniform(0, 1.0),
-        noise=rng.uniform(0, 0.03),
-    )
-
-
-def stained(rng: Generator) -> Style:
-    """Tissue: dark, coloured objects on a mottled, paler, coloured ground."""
-    pink = np.array([0.85, 0.65, 0.8]) + rng.normal(0, 0.08, 3)
-    return Style(
-        background=np.clip(pink, 0.3, 1).astype(np.float32),
-        background_texture=rng.uniform(0.03, 0.15),
-        contrast=(0.1, 0.45),
-        sign=-1,
-        colour=rng.uniform(0.05, 0.2),
+        soft=(1, 2.5),
+        blur=(0, 1),
+        grey=0.5,
+    ),
+    "stained": Kind(
+        0.12,
+        (0.65, 0.85),
+        (0.2, 0.5),
+        tint=(0.1, -0.1, 0.08),
+        tint_spread=0.08,
+        bright=0.05,
+        hue=(0.03, 0.15),
+        ground=(0.02, 0.12),
         texture=(0.02, 0.12),
         rim=(-0.15, 0.05),
-        soft=rng.uniform(1, 2),
-        blur=rng.uniform(0, 1.0),
-        noise=rng.uniform(0, 0.03),
-    )
-
-
-def natural(rng: Generator) -> Style:
-    """A colour photograph: any colours, strong textures on both sides."""
-    return Style(
-        background=rng.uniform(0.1, 0.9, 3).astype(np.float32),
-        background_texture=rng.uniform(0.01, 0.16),
-        contrast=(0.05, 0.4),
-        colour=rng.uniform(0.05, 0.4),
+        soft=(1, 2.5),
+        blur=(0, 1),
+        grey=0.1,
+    ),
+    "photograph": Kind(
+        0.14,
+        (0.1, 0.9),
+        (0.12, 0.4),
+        tint_spread=0.2,
+        hue=(0.05, 0.4),
+        ground=(0.01, 0.16),
         texture=(0.0, 0.2),
         rim=(-0.1, 0.1),
-        soft=rng.uniform(0.8, 1.6),
-        blur=rng.uniform(0, 0.8),
-        noise=rng.uniform(0, 0.03),
-    )
-
-
-def grey(rng: Generator) -> Style:
-    """A grey photograph or micrograph, from strong to hardly any contrast."""
-    return Style(
-        background=_grey(rng.uniform(0.1, 0.9)),
-        background_texture=rng.uniform(0.005, 0.12),
-        contrast=(0.03, 0.4),
+    ),
+    "leaf": Kind(
+        0.1,
+        (0.35, 0.7),
+        (0.15, 0.4),
+        tint=(-0.1, 0.12, -0.12),
+        tint_spread=0.08,
+        bright=0.2,
+        hue=(0.05, 0.2),
+        ground=(0.01, 0.1),
+        texture=(0.03, 0.25),
+        net=(0.0, 0.2),
+        rim=(-0.15, 0.15),
+        soft=(1, 5),
+        blur=(0, 1.2),
+    ),
+    "concrete": Kind(
+        0.08,
+        (0.4, 0.8),
+        (0.1, 0.35),
+        tint_spread=0.02,
+        bright=0.15,
+        hue=(0, 0.04),
+        ground=(0.01, 0.08),
+        texture=(0.0, 0.08),
+        soft=(0.8, 2),
+        blur=(0, 0.8),
+        grey=0.4,
+    ),
+    "grey": Kind(
+        0.09,
+        (0.1, 0.9),
+        (0.08, 0.4),
+        ground=(0.005, 0.12),
         texture=(0.0, 0.15),
         rim=(-0.2, 0.2),
-        soft=rng.uniform(0.8, 2.5),
-        blur=rng.uniform(0, 1.2),
-        noise=rng.uniform(0, 0.06),
-    )
+        soft=(0.8, 2.5),
+        blur=(0, 1.2),
+        noise=(0, 0.06),
+        grey=1.0,
+    ),
+    "electron": Kind(
+        0.06,
+        (0.45, 0.75),
+        (0.08, 0.25),
+        bright=0.15,
+        ground=(0.04, 0.14),
+        texture=(0.02, 0.15),
+        rim=(-0.5, -0.1),
+        soft=(1, 3),
+        noise=(0.01, 0.06),
+        grey=1.0,
+    ),
+    "ultrasound": Kind(
+        0.13,
+        (0.12, 0.5),
+        (0.1, 0.3),
+        bright=0.2,
+        ground=(0.02, 0.1),
+        texture=(0.0, 0.06),
+        streaks=(0.0, 0.25),
+        rim=(0.0, 0.3),
+        soft=(2, 8),
+        fade=(0.0, 2.0),
+        blur=(0.3, 1.5),
+        noise=(0, 0.02),
+        speckle=(0.1, 0.4),
+        gain=(0.6, 1.2),
+        grey=1.0,
+    ),
+    "texture only": Kind(
+        0.03,
+        (0.2, 0.8),
+        (0.0, 0.03),
+        tint_spread=0.1,
+        hue=(0, 0.03),
+        ground=(0.01, 0.12),
+        texture=(0.12, 0.25),
+        blur=(0, 0.5),
+        grey=0.5,
+    ),
+}
 
-
-def ultrasound(rng: Generator) -> Style:
-    """Speckle, blurred edges, mostly dark objects in bright tissue or the reverse."""
-    return Style(
-        background=_grey(rng.uniform(0.15, 0.6)),
-        background_texture=rng.uniform(0.03, 0.15),
-        contrast=(0.08, 0.35),
-        texture=(0.0, 0.08),
-        rim=(-0.05, 0.3),
-        soft=rng.uniform(1.5, 5),
-        blur=rng.uniform(0, 1.0),
-        noise=rng.uniform(0, 0.02),
-        speckle=rng.uniform(0.1, 0.4),
-    )
-
-
-def texture_only(rng: Generator) -> Style:
-    """Objects as bright as their surroundings, told by their texture."""
-    base = natural(rng) if rng.random() < 0.5 else grey(rng)
-    return replace(base, contrast=(0.0, 0.03), colour=0.02, texture=(0.12, 0.25), blur=rng.uniform(0, 0.5))
-
-
-_STYLES: tuple[tuple[Callable[[Generator], Style], float], ...] = (
-    (fluorescence, 0.2),
-    (bright_field, 0.12),
-    (stained, 0.12),
-    (natural, 0.22),
-    (grey, 0.16),
-    (ultrasound, 0.1),
-    (texture_only, 0.08),
+_RANGES = (
+    *("background", "ground", "streaks", "net", "soft", "fade"),
+    *("blur", "noise", "shot", "speckle", "gain", "hue"),
 )
+_SHARES = ("bright", "add", "grey")
 
 
-def random_style(rng: Generator) -> Style:
-    """One of the kinds of image, more often the common ones."""
-    weights = np.cumsum([weight for _, weight in _STYLES])
-    return _STYLES[int(np.searchsorted(weights, rng.random() * weights[-1]))][0](rng)
+@dataclass(frozen=True, eq=False)
+class Styles:
+    """The look of B scenes: (B,) each, but for tint, (B, 3), and the ranges of objects, (B, 2)."""
+
+    background: Tensor
+    ground: Tensor
+    streaks: Tensor
+    net: Tensor
+    soft: Tensor
+    fade: Tensor
+    blur: Tensor
+    noise: Tensor
+    shot: Tensor
+    speckle: Tensor
+    gain: Tensor
+    hue: Tensor
+    bright: Tensor
+    add: Tensor
+    grey: Tensor
+    tint: Tensor
+    contrast: Tensor
+    texture: Tensor
+    rim: Tensor
+
+
+def random_styles(generator: Generator, count: int) -> Styles:
+    """Looks for `count` scenes, of kinds by their shares."""
+    kinds = list(KINDS.values())
+    which = choice(generator, (count,), [kind.share for kind in kinds])
+
+    def table(name: str) -> Tensor:
+        return torch.tensor([getattr(kind, name) for kind in kinds], device=generator.device)[which]
+
+    drawn = {name: uniform(generator, (count,), *table(name).unbind(dim=1)) for name in _RANGES}
+    flags = {name: uniform(generator, (count,)) < table(name) for name in _SHARES}
+    tint = table("tint") + table("tint_spread")[:, None] * normal(generator, (count, 3))
+    return Styles(
+        **drawn, **flags, tint=tint, contrast=table("contrast"), texture=table("texture"), rim=table("rim")
+    )

@@ -1,83 +1,107 @@
-"""Random textures with a chosen spectrum: clouds, grain, stripes and blotches."""
+"""Random textures, a batch at a time: clouds, grain, stripes and blotches, and mosaics of cells."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
-from scipy import fft
+import torch
+from torch import Generator, Tensor
 
-from infosam.types import FloatArray
+from infosam.data.scenes.draw import chance, log_uniform, normal, uniform
 
 
 @lru_cache(maxsize=8)
-def _frequencies(size: int) -> tuple[FloatArray, FloatArray]:
-    rows = np.fft.fftfreq(size)[:, None] * size
-    columns = np.fft.rfftfreq(size)[None, :] * size
-    grid = np.broadcast_arrays(rows, columns)
-    return grid[0].astype(np.float32), grid[1].astype(np.float32)
+def _frequencies(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cycles per image along rows and columns, (size, size // 2 + 1) each."""
+    rows = torch.fft.fftfreq(size, 1 / size, device=device)
+    columns = torch.fft.rfftfreq(size, 1 / size, device=device)
+    grid = torch.meshgrid(rows, columns, indexing="ij")
+    return grid[0], grid[1]
 
 
-def filtered_noise(rng: Generator, size: int, amplitude: FloatArray) -> FloatArray:
-    """White noise shaped by `amplitude` (size, size // 2 + 1), periodic, zero mean, unit variance."""
-    white = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
-    spectrum = (white[0] + 1j * white[1]) * amplitude
-    spectrum[0, 0] = 0
-    field: FloatArray = fft.irfft2(spectrum, s=(size, size)).astype(np.float32)
-    return field / max(float(field.std()), 1e-6)
+def filtered_noise(generator: Generator, size: int, amplitude: Tensor) -> Tensor:
+    """White noise shaped by (N, size, size // 2 + 1) amplitudes: (N, size, size), periodic, mean 0, variance
+    1."""
+    white = normal(generator, (*amplitude.shape, 2))
+    spectrum = torch.view_as_complex(white * amplitude[..., None])
+    spectrum[:, 0, 0] = 0
+    field: Tensor = torch.fft.irfft2(spectrum, s=(size, size))
+    return field / field.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)
 
 
-def clouds(rng: Generator, size: int, slope: float) -> FloatArray:
-    """Noise whose amplitude falls as frequency ** -slope: 0 is white, 2 is smooth. (size, size)."""
-    rows, columns = _frequencies(size)
-    radius = np.sqrt(rows**2 + columns**2)
-    radius[0, 0] = 1
-    return filtered_noise(rng, size, radius**-slope)
+def smooth_field(generator: Generator, size: int, period: Tensor) -> Tensor:
+    """Smooth noise with features no smaller than (N,) `period` pixels: (N, size, size)."""
+    rows, columns = _frequencies(size, generator.device)
+    reach = (period / size)[:, None, None]
+    return filtered_noise(generator, size, torch.exp(-(rows**2 + columns**2) * reach**2))
 
 
-def grain(rng: Generator, size: int, period: float, stretch: float = 1.0, angle: float = 0.0) -> FloatArray:
-    """Noise around one scale: `period` pixels, `stretch` times longer along `angle`. (size, size)."""
-    rows, columns = _frequencies(size)
-    along = rows * np.sin(angle) + columns * np.cos(angle)
-    across = rows * np.cos(angle) - columns * np.sin(angle)
-    radius = np.sqrt((along * stretch) ** 2 + across**2)
-    octaves = np.log2(np.maximum(radius, 1e-3) * (period / size))
-    return filtered_noise(rng, size, np.exp(-2 * octaves**2).astype(np.float32))
+def grain(generator: Generator, size: int, period: Tensor, stretch: Tensor, angle: Tensor) -> Tensor:
+    """Noise around one scale: (N,) `period` pixels, `stretch` times longer along `angle`."""
+    return filtered_noise(generator, size, _grain_spectrum(size, period, stretch, angle))
 
 
-def smooth_field(rng: Generator, size: int, period: float) -> FloatArray:
-    """A smooth random field with features no smaller than `period` pixels, to bend shapes with."""
-    rows, columns = _frequencies(size)
-    return filtered_noise(
-        rng, size, np.exp(-(rows**2 + columns**2) * (period / size) ** 2).astype(np.float32)
-    )
+def _grain_spectrum(size: int, period: Tensor, stretch: Tensor, angle: Tensor) -> Tensor:
+    rows, columns = _frequencies(size, period.device)
+    sine, cosine = (f[:, None, None] for f in (torch.sin(angle), torch.cos(angle)))
+    along, across = rows * sine + columns * cosine, rows * cosine - columns * sine
+    radius = torch.sqrt((along * stretch[:, None, None]) ** 2 + across**2)
+    octaves = torch.log2(radius.clamp(min=1e-3) * (period / size)[:, None, None])
+    return torch.exp(-2 * octaves**2)
 
 
-def random_texture(rng: Generator, size: int) -> FloatArray:
-    """One texture of a random kind and scale, (size, size), periodic, about unit variance."""
-    kind = rng.random()
-    if kind < 0.4:
-        field = clouds(rng, size, rng.uniform(0.4, 2.0))
-    else:
-        period = np.exp(rng.uniform(np.log(2.5), np.log(24)))
-        stretch = 1.0 if kind < 0.75 else rng.uniform(2, 6)
-        field = grain(rng, size, period, stretch, rng.uniform(0, np.pi))
-    if rng.random() < 0.3:  # two-valued patches rather than waves
-        field = np.tanh(3 * (field - rng.uniform(-0.5, 1.0)))
-        field -= field.mean()
-    return field
+def random_textures(generator: Generator, count: int, size: int) -> Tensor:
+    """(count, size, size) textures of random kinds and scales, periodic, about unit variance."""
+    rows, columns = _frequencies(size, generator.device)
+    radius = torch.sqrt(rows**2 + columns**2).clamp(min=1)
+    shape = (count,)
+    slope = uniform(generator, shape, 0.4, 2.0)
+    clouds = radius ** -slope[:, None, None]
+    stretch = torch.where(chance(generator, shape, 0.6), 1.0, uniform(generator, shape, 2, 6))
+    period = log_uniform(generator, shape, 2.5, 24)
+    grains = _grain_spectrum(size, period, stretch, uniform(generator, shape, 0, torch.pi))
+    is_cloud = chance(generator, shape, 0.4)[:, None, None]
+    field = filtered_noise(generator, size, torch.where(is_cloud, clouds, grains))
+    blotches = torch.tanh(3 * (field - uniform(generator, shape, -0.5, 1.0)[:, None, None]))
+    blotches = blotches - blotches.mean(dim=(1, 2), keepdim=True)
+    return torch.where(chance(generator, shape, 0.3)[:, None, None], blotches, field)
 
 
-def wrapped(texture: FloatArray) -> FloatArray:
-    """The periodic texture repeated twice each way, so that any shifted window is a plain slice."""
-    return np.tile(texture, (2, 2))
+@dataclass(frozen=True, eq=False)
+class Mosaic:
+    """Cells that tile B images. cell: (B, S, S) number of the cell within its image, below `cells`. depth:
+    (B, S, S) about the distance to the nearest other cell in pixels."""
+
+    cell: Tensor
+    depth: Tensor
+    cells: int
 
 
-def window_of(tiled: FloatArray, window: tuple[slice, slice], shift: NDArray[np.int64]) -> FloatArray:
-    """The part of a `wrapped` texture that covers `window`, moved by `shift` (rows, columns)."""
-    rows, columns = window
-    return tiled[
-        rows.start + shift[0] : rows.stop + shift[0], columns.start + shift[1] : columns.stop + shift[1]
-    ]
+def mosaic(generator: Generator, size: int, pitch: Tensor, bend: Tensor) -> Mosaic:
+    """Voronoi cells around the shaken points of a grid of (B,) `pitch` pixels; (B, S, S) `bend` bends
+    edges."""
+    count = len(pitch)
+    if count == 0:
+        empty = torch.zeros(0, size, size, device=generator.device)
+        return Mosaic(empty.long(), empty, 0)
+    side = int(size / float(pitch.min())) + 4
+    shake = uniform(generator, (count, side, side, 2), -0.45, 0.45)
+    axis = torch.arange(size, device=generator.device, dtype=torch.float32)
+    rows = axis[None, :, None] / pitch[:, None, None] + 1 + bend / pitch[:, None, None]
+    columns = axis[None, None, :] / pitch[:, None, None] + 1 + bend.transpose(1, 2) / pitch[:, None, None]
+    at_row, at_column = rows.long().clamp(1, side - 2), columns.long().clamp(1, side - 2)
+    image = torch.arange(count, device=generator.device)[:, None, None]
+    nearest = torch.full((count, size, size), torch.inf, device=generator.device)
+    second, owner = nearest.clone(), torch.zeros_like(nearest, dtype=torch.long)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            r, c = at_row + down, at_column + right
+            offset = shake[image, r, c]
+            distance = torch.hypot(r + 0.5 + offset[..., 0] - rows, c + 0.5 + offset[..., 1] - columns)
+            closer = distance < nearest
+            second = torch.where(closer, nearest, torch.minimum(second, distance))
+            owner = torch.where(closer, r * side + c, owner)
+            nearest = torch.minimum(nearest, distance)
+    depth = (second - nearest) / 2 * pitch[:, None, None]
+    return Mosaic(owner, depth, side * side)

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from segment_anything.modeling import PromptEncoder, Sam, TwoWayTransformer
 
-from infosam.models.pocket.model import PocketModel
+from infosam.models.pocket.model import PocketMaskDecoder, PocketModel
+from infosam.models.pocket.stem import STRIDE, PocketEncoder
 
 
 @dataclass(frozen=True)
 class PocketConfig:
     """Sizes of the pocket model; the defaults are those of the shipped weights.
 
-    image_size and patch_size in pixels, width and out_chans in channels, window in tokens.
+    image_size in pixels, half, quarter, width and out_chans in channels, window in tokens.
     """
 
     image_size: int = 256
-    patch_size: int = 8
+    half: int = 32
+    quarter: int = 64
     width: int = 192
     depth: int = 6
     heads: int = 6
@@ -32,10 +34,11 @@ class PocketConfig:
 def build_pocket(config: PocketConfig | None = None) -> PocketModel:
     """A pocket model with random weights."""
     config = config or PocketConfig()
-    side = config.image_size // config.patch_size
-    encoder = ImageEncoderViT(
+    side = config.image_size // STRIDE
+    encoder = PocketEncoder(
+        half=config.half,
+        quarter=config.quarter,
         img_size=config.image_size,
-        patch_size=config.patch_size,
         embed_dim=config.width,
         depth=config.depth,
         num_heads=config.heads,
@@ -52,7 +55,7 @@ def build_pocket(config: PocketConfig | None = None) -> PocketModel:
         input_image_size=(config.image_size, config.image_size),
         mask_in_chans=16,
     )
-    decoder = MaskDecoder(
+    decoder = PocketMaskDecoder(
         transformer_dim=config.out_chans,
         transformer=TwoWayTransformer(
             depth=2, embedding_dim=config.out_chans, mlp_dim=config.decoder_mlp, num_heads=8

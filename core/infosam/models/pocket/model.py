@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from segment_anything.modeling import MaskDecoder
+from torch import Tensor, nn
 
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
@@ -14,6 +15,63 @@ _BOX_LOGIT = 2.0
 _CLICK_LOGIT = 4.0
 _CLICK_REACH = 6.0  # pixels of the input over which a drawn click fades by e
 _LIMIT = 4.0  # of what is drawn, so that the decoder can overrule it
+_FAINT = 1e-2  # squared distance of mean features below which there is hardly a contrast
+
+
+class PocketMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment-anything has no types
+    """SAM's mask decoder, which adds the encoder's finer maps while it enlarges its features, as SAM 2's
+    does, and looks once more at how they lie around what was prompted."""
+
+    def __init__(self, *, transformer_dim: int, **settings: object) -> None:
+        super().__init__(transformer_dim=transformer_dim, **settings)
+        channels = transformer_dim // 8
+        self.refine = nn.Sequential(
+            nn.Conv2d(channels + 3, channels, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def upscale(self, source: Tensor, half: Tensor, quarter: Tensor, drawn: Tensor) -> Tensor:
+        """Features of the masks, (N, D / 8, 4h, 4w).
+
+        source: (N, D, h, w). half: (N, D / 8, 4h, 4w). quarter: (N, D / 4, 2h, 2w). drawn: (N, 1, 4h, 4w)
+        logits of the prompts.
+        """
+        enlarge, norm, activate, enlarge_again, finish = self.output_upscaling
+        features = activate(norm(enlarge(source) + quarter))
+        features = finish(enlarge_again(features) + half)
+        contrast = _contrasts(half, drawn)
+        shown = torch.cat([features, drawn.to(features.dtype), contrast], dim=1)
+        refined: Tensor = features + self.refine(shown)
+        # The last two of the channels that the masks are made of begin as the contrasts themselves.
+        return torch.cat([refined[:, :-2], refined[:, -2:] + contrast], dim=1)
+
+
+def _contrasts(features: Tensor, drawn: Tensor) -> Tensor:
+    """(N, 2, 4h, 4w): how much more the features of each pixel resemble those in the prompted region than
+    those outside it: everywhere outside, and close by.
+
+    Each is the linear classifier between the two mean features, 1 at the one and -1 at the other.
+    """
+    inside, outside = torch.sigmoid(2 * drawn), torch.sigmoid(-2 * drawn)
+    close = outside * (drawn > -_LIMIT)
+    within = _mean_feature(features, inside)
+    maps = []
+    for weight in (outside, close):
+        beyond = _mean_feature(features, weight)
+        across = within - beyond
+        along = (features * across).sum(dim=1, keepdim=True)
+        middle = (within**2 - beyond**2).sum(dim=1, keepdim=True) / 2
+        spread = (across**2).sum(dim=1, keepdim=True) / 2
+        maps.append(((along - middle) / (spread + _FAINT)).clamp(-_LIMIT, _LIMIT))
+    return torch.cat(maps, dim=1)
+
+
+def _mean_feature(features: Tensor, weight: Tensor) -> Tensor:
+    """(N, C, 1, 1) means of (N, C, h, w) features under (N, 1, h, w) weights."""
+    weight = weight.to(features.dtype)
+    total = (features * weight).sum(dim=(-2, -1), keepdim=True)
+    return total / weight.sum(dim=(-2, -1), keepdim=True).clamp(min=1e-3)
 
 
 class PocketModel(SamModel):
@@ -30,6 +88,16 @@ class PocketModel(SamModel):
         drawn = draw_prompts(prompts, self.image_size, (4 * height, 4 * width))
         output = super().decode(embedding, replace(prompts, masks=drawn))
         return output if drawn is None else replace(output, logits=output.logits + drawn)
+
+    def _stem(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        tokens, finer = self.sam.image_encoder.stem(images)
+        return tokens, finer
+
+    def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
+        half, quarter = own.high_res[:2]
+        drawn = half.new_zeros(len(half), 1, *half.shape[-2:]) if prompts.masks is None else prompts.masks
+        upscaled: Tensor = self.sam.mask_decoder.upscale(source, half, quarter, drawn)
+        return upscaled
 
 
 def draw_prompts(prompts: PromptBatch, image_size: int, size: tuple[int, int]) -> Tensor | None:
@@ -53,13 +121,14 @@ def _centres(image_size: int, count: int, device: torch.device) -> Tensor:
 
 
 def _draw_boxes(boxes: Tensor, image_size: int, size: tuple[int, int]) -> Tensor:
-    shares = []
+    """A bowl over each box: highest in the middle, 0 on the ellipse inscribed in it, and falling beyond."""
+    squares = []
     for axis, count in enumerate(size):
         centres = _centres(image_size, count, boxes.device)
-        inside = torch.minimum(centres - boxes[:, axis, None], boxes[:, axis + 2, None] - centres)
-        shares.append((inside * count / image_size + 0.5).clamp(0, 1))
-    covered = shares[0][:, :, None] * shares[1][:, None, :]
-    return (_BOX_LOGIT * (2 * covered - 1)).unsqueeze(1)
+        middle = (boxes[:, axis] + boxes[:, axis + 2]) / 2
+        half = (boxes[:, axis + 2] - boxes[:, axis]).clamp(min=1) / 2
+        squares.append(((centres - middle[:, None]) / half[:, None]) ** 2)
+    return (_BOX_LOGIT * (1 - squares[0][:, :, None] - squares[1][:, None, :])).unsqueeze(1)
 
 
 def _draw_clicks(points: Tensor, labels: Tensor, image_size: int, size: tuple[int, int]) -> Tensor:

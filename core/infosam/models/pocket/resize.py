@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_REL_POS = re.compile(r"sam\.image_encoder\.blocks\.\d+\.attn\.rel_pos_[hw]")
+_REL_POS = re.compile(r"(sam\.)?image_encoder\.blocks\.\d+\.attn\.rel_pos_[hw]")
 
 
 def resize_state(state: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,11 +10,10 @@ from safetensors.torch import save_file
 
 from infosam.models.checkpoint import load_checkpoint
 from infosam.models.download import sha256_of
+from infosam.models.pocket import WEIGHTS
 from infosam.models.pocket.build import build_pocket
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import BadInputError
-
-WEIGHTS = Path(__file__).with_name("sam_pocket.safetensors")
 
 
 def export_pocket(model: SamModel, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import resize, to_pil_image
 
 from infosam.models.base import PromptableModel
-from infosam.models.sam.early import encode_with_early
+from infosam.models.sam.early import through_blocks
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
 
@@ -67,13 +67,21 @@ class SamModel(PromptableModel):
         return F.interpolate(upscaled, (height, width), mode="bilinear", align_corners=False)
 
     def encode(self, images: Tensor) -> ImageEmbedding:
-        if self.refiner is None or self.refiner.reads_block is None:
-            return ImageEmbedding(self.sam.image_encoder(images))
-        features, early = encode_with_early(self.sam.image_encoder, images, self.refiner.reads_block)
-        return ImageEmbedding(features, (self.refiner.image_map(features, early),))
+        reads_block = None if self.refiner is None else self.refiner.reads_block
+        tokens, finer = self._stem(images)
+        features, early = through_blocks(self.sam.image_encoder, tokens, reads_block)
+        if self.refiner is not None and early is not None:
+            finer = (*finer, self.refiner.image_map(features, early))
+        return ImageEmbedding(features, finer)
+
+    def _stem(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The tokens (B, h, w, C) that enter the first block, and the encoder's finer maps, which SAM has
+        not."""
+        encoder = self.sam.image_encoder
+        return encoder.patch_embed(images) + encoder.pos_embed, ()
 
     def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
-        encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+        encoder = self.sam.prompt_encoder
         points = None
         if prompts.points is not None and prompts.labels is not None:
             points = (prompts.points.flip(-1), prompts.labels)  # SAM speaks (x, y)
@@ -81,11 +89,25 @@ class SamModel(PromptableModel):
         # Given points and no box, the prompt encoder adds a not-a-point token by itself.
         sparse, dense = encoder(points=points, boxes=boxes, masks=prompts.masks)
         own = embedding.select(prompts.image_index)
-        if self.refiner is None:
-            return _decode(decoder, own.features, encoder.get_dense_pe(), sparse, dense)[0]
-        sparse = torch.cat([self.refiner.token.expand(len(prompts), 1, -1), sparse], dim=1)
-        output, hidden, upscaled = _decode(decoder, own.features, encoder.get_dense_pe(), sparse, dense)
-        return self.refiner(output, hidden[:, 0], upscaled, own.high_res)
+        if self.refiner is not None:
+            sparse = torch.cat([self.refiner.token.expand(len(prompts), 1, -1), sparse], dim=1)
+        output, hidden, upscaled = _decode(
+            self.sam.mask_decoder,
+            own.features,
+            encoder.get_dense_pe(),
+            sparse,
+            dense,
+            lambda source: self._upscale(source, own, prompts),
+        )
+        return output if self.refiner is None else self.refiner(output, hidden[:, 0], upscaled, own.high_res)
+
+    def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
+        """What the decoder made of the image (N, D, h, w), as (N, D / 8, 4h, 4w) features of the masks.
+
+        own: the N embeddings of the prompts' images.
+        """
+        upscaled: Tensor = self.sam.mask_decoder.output_upscaling(source)
+        return upscaled
 
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.sam.image_encoder.blocks)
@@ -100,7 +122,12 @@ class SamModel(PromptableModel):
 
 
 def _decode(
-    decoder: Any, image: Tensor, position: Tensor, sparse: Tensor, dense: Tensor
+    decoder: Any,
+    image: Tensor,
+    position: Tensor,
+    sparse: Tensor,
+    dense: Tensor,
+    upscale: Callable[[Tensor], Tensor],
 ) -> tuple[DecoderOutput, Tensor, Tensor]:
     """The official mask decoder's steps for N prompts with an embedding each, keeping the mask tokens.
 
@@ -115,7 +142,7 @@ def _decode(
     hidden, source = decoder.transformer(image + dense, position, tokens)
     mask_tokens = hidden[:, 1 : 1 + decoder.num_mask_tokens]
     source = source.transpose(1, 2).reshape(image.shape)
-    upscaled = decoder.output_upscaling(source)
+    upscaled = upscale(source)
     kernels = torch.stack(
         [mlp(mask_tokens[:, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
     )

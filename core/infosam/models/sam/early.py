@@ -1,4 +1,4 @@
-"""SAM's image encoder, with what an early block gives beside the embedding."""
+"""SAM's image encoder behind its patch embedding, with what an early block gives beside the embedding."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from typing import Any
 from torch import Tensor
 
 
-def encode_with_early(encoder: Any, images: Tensor, number: int) -> tuple[Tensor, Tensor]:
+def through_blocks(encoder: Any, tokens: Tensor, number: int | None = None) -> tuple[Tensor, Tensor | None]:
     """The official encoder's steps, which lose what the blocks give.
 
     Args:
         encoder: a `segment_anything` ImageEncoderViT.
-        images: (B, 3, S, S).
-        number: of the block whose output is wanted.
+        tokens: (B, h, w, C), with their positions.
+        number: of the block whose output is wanted, or None.
 
     Returns:
-        The embedding (B, D, h, w), and the block's output (B, h, w, C).
+        The embedding (B, D, h, w), and the block's output (B, h, w, C), or None.
     """
-    x = encoder.patch_embed(images)
-    if encoder.pos_embed is not None:
-        x = x + encoder.pos_embed
-    for block in encoder.blocks[: number + 1]:
-        x = block(x)
-    early = x
-    for block in encoder.blocks[number + 1 :]:
-        x = block(x)
-    return encoder.neck(x.permute(0, 3, 1, 2)), early
+    early = None
+    for place, block in enumerate(encoder.blocks):
+        tokens = block(tokens)
+        if place == number:
+            early = tokens
+    return encoder.neck(tokens.permute(0, 3, 1, 2)), early

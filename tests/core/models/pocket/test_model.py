@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -29,13 +28,16 @@ def _click(row: float, column: float, label: int) -> PromptBatch:
     return PromptBatch(INDEX, points=torch.tensor([[[row, column]]]), labels=torch.tensor([[label]]))
 
 
-def test_a_drawn_box_is_positive_inside_and_negative_outside() -> None:
-    box = PromptBatch(INDEX, boxes=torch.tensor([[8.0, 16.0, 24.0, 48.0]]))
-    drawn = draw_prompts(box, 64, (32, 32))
+def test_a_box_is_a_bowl_highest_in_the_middle_and_zero_on_the_inscribed_ellipse() -> None:
+    boxes = torch.tensor([[8.0, 16.0, 40.0, 56.0]])
+    drawn = draw_prompts(PromptBatch(INDEX, boxes=boxes), 64, (64, 64))
     assert drawn is not None
-    expected = np.zeros((32, 32), dtype=bool)
-    expected[4:12, 8:24] = True
-    assert np.array_equal((drawn[0, 0] > 0).numpy(), expected)
+    bowl = drawn[0, 0]
+    assert float(bowl.max()) == pytest.approx(2.0, abs=0.01)
+    assert float(bowl.argmax()) in {23 * 64 + 35, 23 * 64 + 36, 24 * 64 + 35, 24 * 64 + 36}
+    rows, columns = torch.arange(64) + 0.5, torch.arange(64) + 0.5
+    inside = ((rows - 24) / 16)[:, None] ** 2 + ((columns - 36) / 20)[None, :] ** 2 < 1
+    assert torch.equal(bowl > 0, inside)
 
 
 def test_a_drawn_click_peaks_where_it_is_and_fades_alike_in_all_directions() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from infosam.models.pocket import WEIGHTS
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.models.pocket.resize import resize_state
-from infosam.models.pocket.weights import WEIGHTS, export_pocket, load_pocket
+from infosam.models.pocket.weights import export_pocket, load_pocket
 from infosam.types import BadInputError
 
 
