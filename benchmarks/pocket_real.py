@@ -3,8 +3,7 @@
 INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off]
     [--adapter FOLDER] [--prompts ...] [--no-rivals]
 
-FOLDER holds the sets that `SETS` names, each with images/ and masks/. Objects: labels in nuclei, connected
-components of one class elsewhere (the reader drops those below 10 px), at most 10 per image, a fixed random
+FOLDER holds the sets of `adapt_real.toml`, which says what an object is; at most 10 per image, a fixed random
 sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
 middle of the object, each further one on the largest error.
 """
@@ -12,8 +11,6 @@ middle of the object, each further one on the largest error.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,22 +26,17 @@ from skimage.segmentation import flood, random_walker
 from skimage.transform import resize
 
 from infosam import load_model
+from infosam.benchmark.data import read
+from infosam.benchmark.recipe import read_recipe
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import interior_pixel, tight_box
-from infosam.data.readers import read_data
 from infosam.inference.evaluate import SeenImage, Settings, decode_objects
 from infosam.metrics import boundary_f1, iou
 from infosam.models.base import PromptableModel
 from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
 
-SETS = {
-    "dsb2018_nuclei": "labels",
-    "usgra_ultrasound": "components",
-    "soybean_rust": "components",
-    "uav75_crack": "components",
-}
-MAX_OBJECTS = 10
+RECIPE = read_recipe(Path(__file__).with_name("adapt_real.toml"))
 TOLERANCE = 3  # pixels
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
@@ -133,17 +125,6 @@ PROMPTS = ("box", "point", "points3", "points5")
 # -------------------------------------------------------------------------------------------------- measuring
 
 
-def sampled(images: Sequence[LabelledImage]) -> list[LabelledImage]:
-    """The images with at most `MAX_OBJECTS` of their objects."""
-    result = []
-    for number, image in enumerate(images):
-        objects = image.objects()
-        chosen = np.random.default_rng(number).permutation(len(objects))[:MAX_OBJECTS]
-        kept = [objects[i] for i in sorted(chosen)]
-        result.append(LabelledImage(image.key, image.name, image.image, kept, image.intensity))
-    return [image for image in result if image.objects()]
-
-
 def score(found: BoolArray, target: BoolArray) -> Score:
     return {"iou": float(iou(found, target)), "f1": float(boundary_f1(found, target, TOLERANCE))}
 
@@ -178,19 +159,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--limit", type=int, help="images per set, chosen by seed 0")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    sets = {data.name: data for data in RECIPE.data}
+    parser.add_argument("--sets", nargs="+", choices=sets, default=list(sets))
     parser.add_argument("--zoom", nargs="+", choices=ZOOMS, default=["auto"])
     parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=list(PROMPTS))
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--no-rivals", action="store_true")
     options = parser.parse_args()
-    root = os.environ.get("INFOSAM_REAL_DATA")
-    if root is None:
-        sys.exit("INFOSAM_REAL_DATA names no folder: there is nothing to measure on")
     model = load_model("sam_pocket", adapter=options.adapter)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads on {model.device}")
     for name in options.sets:
-        images = sampled(read_data(Path(root) / name, objects=SETS[name], limit=options.limit, seed=0))
+        images = read(sets[name], RECIPE.max_objects, options.limit)
         print(f"\n{name}: {sum(len(image.objects()) for image in images)} objects in {len(images)} images")
         report(images, model, options.zoom, options.prompts, rivals=not options.no_rivals)
 

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from infosam.cli import adapt_command, evaluate_command, models_command, pretrain_command, segment_command
+from infosam.cli import (
+    adapt_command,
+    benchmark_command,
+    evaluate_command,
+    models_command,
+    pretrain_command,
+    segment_command,
+)
 from infosam.politeness import wait_without_spinning
 from infosam.types import InfoSAMError
 
@@ -35,6 +42,7 @@ app.command("models")(models_command.models)
 app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("benchmark")(benchmark_command.benchmark)
 app.command("pretrain")(pretrain_command.pretrain)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infosam.models.catalogue import CATALOGUE, ModelSpec
 from infosam.models.download import Progress, fetch, sha256_of
+from infosam.models.pocket import WEIGHTS
 from infosam.types import BadInputError, ModelInfo
 
 if TYPE_CHECKING:
@@ -85,6 +85,16 @@ def load(
     return freeze(model).to(target)
 
 
+def weights_hash(name: str) -> str:
+    """The SHA-256 of the weights that `load` gives a model by this name, without loading or downloading them.
+
+    Raises:
+        BadInputError: unknown name.
+    """
+    spec = _spec_of(name)
+    return spec.download.sha256 if spec.download is not None else sha256_of(WEIGHTS)
+
+
 def _official_file(spec: ModelSpec, progress: Progress | None) -> tuple[Path, str]:
     assert spec.download is not None, f"{spec.name} is neither shipped nor downloaded"
     return fetch(spec.download, progress), spec.download.sha256
@@ -109,15 +119,9 @@ def _info(spec: ModelSpec) -> ModelInfo:
         name=spec.name,
         family=spec.family,
         parameters=spec.parameters,
-        bytes=download.about_bytes if download else _shipped_bytes(),
+        bytes=download.about_bytes if download else WEIGHTS.stat().st_size,
         licence=spec.licence,
         url=download.url if download else None,
         sha256=download.sha256 if download else None,
         on_disk=download.path.is_file() if download else True,
     )
-
-
-def _shipped_bytes() -> int:
-    """Size of the pocket model's weights inside the package."""
-    folder = files("infosam") / "models" / "pocket"
-    return sum(len(file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".safetensors"))

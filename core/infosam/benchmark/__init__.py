@@ -1,0 +1,1 @@
+"""Comparisons: a recipe of methods, data and seeds becomes runs, stored results and tables."""

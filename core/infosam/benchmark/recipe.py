@@ -1,0 +1,139 @@
+"""What a comparison consists of, as a TOML file says it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from infosam.metrics import ScoringProtocol
+from infosam.types import PROMPT_PROTOCOLS, AdaptConfig, BadInputError, Zoom
+
+UNTRAINED = "none"
+"""The PEFT of a method that only measures the pre-trained model."""
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Labelled data with a training and a test part.
+
+    path: as `read_data` takes it; environment variables are expanded. objects: what one object is. test: a
+    pattern (`*`, `?`) of the names of the test images; without one, a fixed `test_share` of the images is
+    drawn. group: a regular expression; images in whose names it finds the same text are never split.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    path: str
+    objects: str = "auto"
+    test: str | None = None
+    test_share: float = 1 / 3
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to adapt. peft: "none" measures the pre-trained model. training: fields of AdaptConfig."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    peft: str
+    distill: str = "none"
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How to measure, as `infosam.evaluate` takes it. limit: of the test images, chosen by a fixed seed.
+    others: also on the test parts of the other data. scenes: also on that many generated scenes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    prompts: tuple[str, ...] = ("box", "point")
+    protocol: ScoringProtocol = "clean"
+    zoom: Zoom = "off"
+    limit: int | None = None
+    others: bool = False
+    scenes: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A comparison: every method on every data set with every model, once per seed.
+
+    training: fields of AdaptConfig for all methods. train_images: so many are drawn from the training part by
+    the seed; None takes all. max_objects: so many of an image's objects are used, a fixed sample; None takes
+    all. baseline: the method that the others are compared with, pair by pair. paper: published figures in
+    percent, by method and data set, of the score `paper_score` by the first prompt.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    data: tuple[DataSet, ...]
+    methods: tuple[Method, ...]
+    models: tuple[str, ...] = ("sam_pocket",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    train_images: int | None = None
+    max_objects: int | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    scores: tuple[str, ...] = ("iou",)
+    baseline: str | None = None
+    paper: dict[str, dict[str, float]] = field(default_factory=dict)
+    paper_score: str = "iou"
+
+    def config(self, method: Method, seed: int) -> AdaptConfig:
+        """How a run of this method trains."""
+        settings = {**self.training, **method.training, "peft": method.peft, "distill": method.distill}
+        return AdaptConfig(**settings, seed=seed)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises BadInputError naming the file and every entry that is wrong."""
+    try:
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe = TypeAdapter(Recipe).validate_python(text)
+    except OSError as error:
+        raise BadInputError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise BadInputError(f"{path}: {wrong}") from error
+    _check(recipe, path)
+    return recipe
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    for what, names in (
+        ("data", [data.name for data in recipe.data]),
+        ("methods", [method.name for method in recipe.methods]),
+        ("models", list(recipe.models)),
+        ("seeds", list(recipe.seeds)),
+    ):
+        if not names or len(set(names)) < len(names):
+            raise BadInputError(f"{path}: {what} must be given, each under a name of its own: {names}")
+    if recipe.baseline is not None and recipe.baseline not in {method.name for method in recipe.methods}:
+        raise BadInputError(f"{path}: the baseline {recipe.baseline!r} is not one of the methods")
+    known = {item.name for item in fields(AdaptConfig)} - {"peft", "distill", "seed"}
+    for method in recipe.methods:
+        unknown = {*recipe.training, *method.training} - known
+        if unknown:
+            raise BadInputError(
+                f"{path}: training has no setting {sorted(unknown)}; it has {', '.join(sorted(known))}"
+            )
+        try:
+            recipe.config(method, 0)
+        except (ValueError, TypeError) as error:
+            raise BadInputError(f"{path}, method {method.name}: {error}") from error
+    for prompt in recipe.evaluation.prompts:
+        if prompt not in PROMPT_PROTOCOLS:
+            raise BadInputError(f"{path}: {prompt!r} is no prompt; use one of {', '.join(PROMPT_PROTOCOLS)}")

@@ -1,0 +1,94 @@
+"""The results of runs in one SQLite file, which any number of processes may share."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infosam.benchmark.plan import Run
+from infosam.types import BadInputError, InfoSAMError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    id TEXT PRIMARY KEY,
+    run TEXT NOT NULL,          -- JSON: what decides the result
+    scores TEXT NOT NULL,       -- JSON: {measured on: {prompt: {score: value}}}
+    environment TEXT NOT NULL,  -- JSON: versions, device
+    seconds REAL NOT NULL,      -- of training; 0 where nothing was trained
+    total_seconds REAL NOT NULL,
+    finished TEXT NOT NULL      -- ISO 8601, UTC
+)
+"""
+_PATIENCE = 60.0  # seconds that a writer waits for another
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of a run. scores: by what was measured on, prompt and score. seconds: of training."""
+
+    scores: Mapping[str, Mapping[str, Mapping[str, float]]]
+    environment: Mapping[str, str]
+    seconds: float
+    total_seconds: float
+
+
+class ResultStore:
+    """Results by run. Every call is a transaction of its own: nothing is half written.
+
+    Raises BadInputError if the file is not a store, InfoSAMError if it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._database = sqlite3.connect(path, timeout=_PATIENCE)
+            self._database.execute(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            raise InfoSAMError(f"cannot open the results store {path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise BadInputError(f"{path} is not a results store: {error}") from error
+
+    def get(self, run: Run) -> Result | None:
+        query = "SELECT scores, environment, seconds, total_seconds FROM results WHERE id = ?"
+        row = self._database.execute(query, (run.id,)).fetchone()
+        return None if row is None else Result(json.loads(row[0]), json.loads(row[1]), row[2], row[3])
+
+    def put(self, run: Run, result: Result) -> None:
+        """Keep a result; of two for the same run the first stays."""
+        values = (
+            run.id,
+            json.dumps(run.key, sort_keys=True),
+            json.dumps(result.scores),
+            json.dumps(result.environment),
+            result.seconds,
+            result.total_seconds,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        try:
+            with self._database:
+                self._database.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        except sqlite3.OperationalError as error:
+            raise InfoSAMError(f"cannot write to the results store {self.path}: {error}") from error
+
+    def typical_seconds(self, model: str) -> float | None:
+        """How long runs with this model took on average; None if there are none."""
+        query = "SELECT avg(total_seconds) FROM results WHERE json_extract(run, '$.model') = ?"
+        seconds: float | None = self._database.execute(query, (model,)).fetchone()[0]
+        return seconds
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
