@@ -13,8 +13,9 @@ import torch
 
 import infosam
 from infosam.api import Adapter, adapt, evaluate
-from infosam.data.labelled import LabelledImage
+from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.project import Project
+from infosam.data.scenes import make_scene
 from infosam.inference.adapter import load_adapter
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import RELATION_NAME
@@ -72,6 +73,25 @@ def test_adapt_writes_an_adapter_that_predicts_what_was_scored(
         assert score["iou"] == pytest.approx(finished.card.new[prompt].iou)
         before = evaluate(held_out, model=tiny_model, prompt=prompt)
         assert before["iou"] == pytest.approx(finished.card.pretrained[prompt].iou)
+
+
+def test_the_same_seed_gives_the_same_weights_and_scores(single_thread: None, tmp_path: Path) -> None:
+    images = []
+    for seed in range(4):
+        scene = make_scene(64, seed)
+        objects = [LabelledObject(mask) for mask in scene.masks[:3]]
+        images.append(LabelledImage.from_array(scene.image, objects, name=f"scene {seed}"))
+    cards, files = [], []
+    for name, seed in (("one", 3), ("again", 3), ("other", 4)):
+        config = replace(QUICK, seed=seed, zoom="auto", device="cpu")
+        reports, adapter = drain(adapt(images, model="sam_pocket", config=config, out=tmp_path / name))
+        finished = reports[-1]
+        assert isinstance(finished, Finished)
+        cards.append(finished.card)
+        files.append((adapter.folder / "adapter.safetensors").read_bytes())
+    assert cards[0] == cards[1]
+    assert files[0] == files[1]
+    assert files[0] != files[2]
 
 
 def test_a_relation_is_carried_over_to_other_data(

@@ -39,11 +39,11 @@ class Executor:
     def execute(self, run: Run) -> Result:
         """The scores of one run. Raises what adapting and evaluating raise."""
         began = time.perf_counter()
-        model, seconds = self._model(run.model), 0.0
+        model, seconds, where = self._model(run.model), 0.0, [run.data]
+        evaluation = self._recipe.evaluation
         if run.method.peft != UNTRAINED:
             model, seconds = self._adapted(run, model)
-        evaluation = self._recipe.evaluation
-        where = [run.data, *(data for data in self._recipe.data if evaluation.others and data != run.data)]
+            where += [data for data in self._recipe.data if evaluation.others and data != run.data]
         scores = {data.name: self._measure(model, self._parts(data)[1]) for data in where}
         if evaluation.scenes:
             scores[SCENES] = self._measure(model, self._scenes())

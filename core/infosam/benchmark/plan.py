@@ -38,9 +38,9 @@ class Run:
             "max_objects": recipe.max_objects,
             "evaluation": asdict(recipe.evaluation),
         }
-        if recipe.evaluation.others:
-            key["others"] = [_data_key(data) for data in recipe.data if data != self.data]
         if self.method.peft != UNTRAINED:
+            if recipe.evaluation.others:
+                key["others"] = [_data_key(data) for data in recipe.data if data != self.data]
             key |= {
                 "distill": self.method.distill,
                 "train_images": recipe.train_images,
