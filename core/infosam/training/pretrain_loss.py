@@ -31,8 +31,15 @@ class RoundLoss:
 
 
 def low_resolution(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, S, S) bool masks as the share of each low-resolution pixel that they cover, (N, h, w) in 0..1."""
-    return F.adaptive_avg_pool2d(masks.float().unsqueeze(1), size).squeeze(1)
+    """(N, S, S) bool masks as the share of each low-resolution pixel that they cover, (N, h, w) in 0..1.
+
+    Masks so thin that most of them would be lost at 0.5 cover every pixel that they touch.
+    """
+    full = masks.float().unsqueeze(1)
+    covered = F.adaptive_avg_pool2d(full, size).squeeze(1)
+    kept = (covered * (covered > 0.5)).sum(dim=(-2, -1), keepdim=True)
+    is_thin = kept < 0.5 * covered.sum(dim=(-2, -1), keepdim=True)
+    return torch.where(is_thin, F.adaptive_max_pool2d(full, size).squeeze(1), covered)
 
 
 def true_iou(logits: Tensor, target: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from infosam.training.pretrain_dense import dense_loss
 from infosam.training.pretrain_loss import RoundLoss, first_prompts, interactive_losses, low_resolution
 from infosam.training.pretrain_state import PretrainState, update_average
 
+_IOU_WEIGHT = 4.0  # squared errors of IoU are small beside the losses of masks
+
 
 def train_step(
     config: PretrainConfig, state: PretrainState, batch: SceneBatch, pool: ThreadPoolExecutor
@@ -67,7 +69,7 @@ def _loss(
     single = torch.stack([part.single for part in rounds]).mean()
     multi = torch.stack([part.multi for part in rounds]).mean()
     iou = torch.stack([part.iou for part in rounds]).mean()
-    loss = single + multi + iou + dense
+    loss = single + multi + _IOU_WEIGHT * iou + dense
     parts |= {
         name: float(value.detach())
         for name, value in (("single", single), ("multi", multi), ("iou_head", iou), ("dense", dense))

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.training import pretrain as module
 from infosam.training.pretrain import CHECKPOINT, WEIGHTS, PretrainConfig, PretrainScores, Stage, pretrain
+from infosam.training.pretrain_loss import low_resolution
 from infosam.training.pretrain_state import fresh_state, load_state
 from infosam.types import BadInputError, Step
 
@@ -170,3 +171,14 @@ def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
     broken.write_bytes(b"nothing")
     with pytest.raises(BadInputError, match="holds no weights to begin with"):
         list(pretrain(CONFIG, out=tmp_path / "run", known=broken))
+
+
+def test_a_line_a_pixel_wide_is_not_lost_at_low_resolution() -> None:
+    masks = torch.zeros(2, 32, 32, dtype=torch.bool)
+    masks[0, :, 5] = True
+    masks[1, 4:20, 5:20] = True
+    line, block = low_resolution(masks, (16, 16))
+    assert line.sum() == 16
+    assert line[:, 2].eq(1).all()
+    assert block.sum() == 16 * 15 / 4
+    assert block[5, 2] == 0.5  # a pixel that the block covers by half

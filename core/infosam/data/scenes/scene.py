@@ -22,7 +22,7 @@ MIN_AREA = 12
 MIN_SIZE = 32
 MAX_SHARE = 0.97  # of the image, for one object
 
-_PLOTS = {"objects": 0.5, "two populations": 0.24, "lines": 0.08, "objects and lines": 0.1, "mosaic": 0.08}
+_PLOTS = {"objects": 0.46, "two populations": 0.21, "lines": 0.12, "objects and lines": 0.14, "mosaic": 0.07}
 _OBJECTS, _TWO, _LINES, _BOTH, _MOSAIC = range(len(_PLOTS))
 
 
