@@ -60,6 +60,7 @@ class Task(nn.Module, ABC):
         config: weights of the losses and run mode.
     """
 
+    name: ClassVar[str]
     uses_teacher: ClassVar[bool] = False
 
     def __init__(

@@ -1,40 +1,22 @@
-"""Finds the methods: every module of this package may register one, and no other file names it."""
+"""The PEFT methods by name, and their settings as JSON values."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
+from infosam.method_registry import MethodRegistry
 from infosam.peft.base import Method
 from infosam.types import RUN_MODES, BadInputError, RunMode
 
-_methods: dict[str, type[Method]] = {}
-T = TypeVar("T", bound=Method)
-
-
-def register(name: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator: makes a method known as `name`.
-
-    Raises:
-        ValueError: if the name is taken.
-    """
-
-    def decorate(method: type[T]) -> type[T]:
-        if name in _methods:
-            raise ValueError(f"the PEFT method {name!r} is registered twice")
-        method.name = name
-        _methods[name] = method
-        return method
-
-    return decorate
+_registry: MethodRegistry[Method] = MethodRegistry("infosam.peft", "PEFT method")
+register = _registry.register
 
 
 def methods() -> list[str]:
     """Names of all PEFT methods, sorted."""
-    return sorted(_discover())
+    return _registry.names()
 
 
 def config_for(name: str, mode: RunMode = "clean") -> Method:
@@ -48,7 +30,7 @@ def config_for(name: str, mode: RunMode = "clean") -> Method:
     """
     if mode not in RUN_MODES:
         raise BadInputError(f"mode must be one of {', '.join(RUN_MODES)}, not {mode!r}")
-    return _method(name).for_mode(mode)
+    return _registry.get(name).for_mode(mode)
 
 
 def config_to_dict(config: Method) -> dict[str, Any]:
@@ -64,24 +46,10 @@ def config_from_dict(values: Mapping[str, Any]) -> Method:
     """
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     name = str(settings.pop("method", None))
-    method = _method(name)
+    method = _registry.get(name)
     try:
         return method(**settings)
     except (TypeError, ValueError) as error:
         raise BadInputError(
             f"the PEFT method {name!r} cannot have the settings {settings}: {error}"
         ) from error
-
-
-def _method(name: str) -> type[Method]:
-    known = _discover()
-    if name not in known:
-        raise BadInputError(f"unknown PEFT method {name!r}; known are {', '.join(sorted(known))}")
-    return known[name]
-
-
-def _discover() -> dict[str, type[Method]]:
-    package = importlib.import_module("infosam.peft")
-    for module in pkgutil.iter_modules(package.__path__, "infosam.peft."):
-        importlib.import_module(module.name)
-    return _methods

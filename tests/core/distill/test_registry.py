@@ -25,7 +25,7 @@ def echo(tmp_path, monkeypatch):
     methods()  # the real ones are known before the table is copied
     (tmp_path / "echo.py").write_text(METHOD)
     monkeypatch.setattr(infosam.distill, "__path__", [*infosam.distill.__path__, str(tmp_path)])
-    monkeypatch.setattr(registry, "_tasks", dict(registry._tasks))
+    monkeypatch.setattr(registry._registry, "_known", dict(registry._registry._known))
     yield
     sys.modules.pop("infosam.distill.echo", None)
 
