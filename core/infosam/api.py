@@ -13,6 +13,7 @@ import torch
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project, default_project_folder
 from infosam.data.readers import read_data
+from infosam.distill import uses_teacher
 from infosam.inference.adapter import load_adapter, read_adapter_info
 from infosam.inference.evaluate import Progress, Settings
 from infosam.inference.evaluate import evaluate as evaluate_images
@@ -145,11 +146,28 @@ def adapt(
         with memory_errors(f"device {config.device!r}"):
             if isinstance(model, str):
                 model = registry.load(model, checkpoint=checkpoint, device=config.device)
-            run = Adaptation(model, images, config, folder, current=in_use)
+            teacher = None if config.teacher is None else _teacher(config.teacher, model, config.distill)
+            run = Adaptation(model, images, config, folder, current=in_use, teacher=teacher)
         return (yield from run.run(resume=resume, cancelled=cancelled))
     except InfoSAMError as error:
         yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())
         raise
+
+
+def _teacher(name: str, model: PromptableModel, method: str) -> PromptableModel:
+    """The model of this name, to teach `model` by a distillation method; what cannot be is refused before
+    anything is downloaded.
+
+    Raises:
+        BadInputError: the method asks no teacher, or the two do not see images alike.
+    """
+    if not uses_teacher(method):
+        raise BadInputError(f"the distillation method {method!r} has no teacher: leave out {name!r}")
+    if (family := registry.info(name).family) != model.family:
+        raise BadInputError(
+            f"{name} is of the family {family} and cannot teach {model.name}, of the family {model.family}"
+        )
+    return registry.load(name, device=str(model.device))
 
 
 def read_images(

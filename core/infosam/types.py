@@ -241,6 +241,8 @@ class AdaptConfig:
     step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to
     measure. rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1,
     1, 0.5).
+    teacher: name of a larger model of the same family that teaches, SAM ViT-H for a ViT-B, say; None: the
+    pre-trained model itself.
     relation: the relation module, "attn-1" being InfoSAM's own. relation_terms: "all" of L_r and L_d; without
     the entropies that regularise (the paper's "w/o RT", which it does not spell out), "joint" keeps the joint
     entropy S(G_ts) for L_d and nothing for L_r, and "joint+teacher" also the teacher's S(G_t) for L_r.
@@ -249,6 +251,7 @@ class AdaptConfig:
 
     peft: str = "adapter"
     distill: str = "infosam"
+    teacher: str | None = None
     mode: RunMode = "clean"
     zoom: Zoom = "off"
     steps: int | None = None

@@ -16,6 +16,16 @@ from infosam.models.base import PromptableModel, freeze
 from infosam.models.pocket.build import PocketConfig, build_pocket
 
 SIDE = 64
+TINY = PocketConfig(
+    image_size=SIDE,
+    width=32,
+    depth=2,
+    heads=2,
+    window=4,
+    global_blocks=(1,),
+    out_chans=32,
+    decoder_mlp=32,
+)
 
 
 @pytest.fixture
@@ -28,17 +38,7 @@ def single_thread() -> None:
 def tiny_model(single_thread: None) -> PromptableModel:
     """A pocket model of a few ten thousand parameters with random weights, frozen."""
     torch.manual_seed(0)
-    config = PocketConfig(
-        image_size=SIDE,
-        width=32,
-        depth=2,
-        heads=2,
-        window=4,
-        global_blocks=(1,),
-        out_chans=32,
-        decoder_mlp=32,
-    )
-    return freeze(build_pocket(config))
+    return freeze(build_pocket(TINY))
 
 
 def draw(seed: int, n_objects: int = 2) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import infosam
 from infosam.api import Adapter, adapt, evaluate
@@ -17,10 +18,14 @@ from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.project import Project
 from infosam.data.scenes import make_scene
 from infosam.inference.adapter import load_adapter
+from infosam.models import registry
 from infosam.models.base import PromptableModel
+from infosam.models.catalogue import ModelSpec
+from infosam.models.pocket.build import build_pocket
 from infosam.training.adaptation import RELATION_NAME
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.types import AdaptConfig, BadInputError, Failed, Finished, InfoSAMError, Report, Started, Step
+from tests.core.conftest import TINY
 
 Make = Callable[..., list[LabelledImage]]
 QUICK = AdaptConfig(steps=4, validate_every=2, batch_size=4, lr=1e-3)
@@ -106,6 +111,49 @@ def test_a_relation_is_carried_over_to_other_data(
     assert not (second / RELATION_NAME).exists()  # it was not trained anew
     drain(adapt(images[:3], model=tiny_model, config=replace(QUICK, distill="none"), out=first))
     assert not (first / RELATION_NAME).exists()
+
+
+def test_a_larger_model_teaches(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def larger() -> PromptableModel:
+        torch.manual_seed(1)
+        return build_pocket(replace(TINY, depth=3))
+
+    spec = ModelSpec("larger", "pocket", 1, "", build=larger, shipped=larger)
+    monkeypatch.setitem(registry._SPECS, "larger", spec)
+    losses = {}
+    for teacher in (None, "larger"):
+        out = tmp_path / str(teacher)
+        config = replace(QUICK, teacher=teacher, device="cpu")
+        reports, adapter = drain(adapt(labelled_images(4), model=tiny_model, config=config, out=out))
+        assert adapter.info.training["teacher"] == teacher
+        assert "blocks.2" not in " ".join(load_file(out / "adapter.safetensors"))  # the student stays small
+        losses[teacher] = [report.losses for report in reports if isinstance(report, Step)]
+    assert losses[None][0]["structure"] == losses["larger"][0]["structure"]  # the same student and batch
+    assert losses[None][0]["distillation"] != losses["larger"][0]["distillation"]
+
+
+@pytest.mark.parametrize(
+    ("distill", "teacher", "reason"),
+    [
+        ("none", "sam_pocket", "has no teacher"),
+        ("infosam", "sam_vit_h", "of the family sam and cannot teach"),
+        ("infosam", "sam_vit_x", "unknown model 'sam_vit_x'"),
+    ],
+)
+def test_a_teacher_that_cannot_be_is_refused(
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    tmp_path: Path,
+    distill: str,
+    teacher: str,
+    reason: str,
+) -> None:
+    config = replace(QUICK, distill=distill, teacher=teacher)
+    reports = list_until_error(adapt(labelled_images(2), model=tiny_model, config=config, out=tmp_path))
+    assert isinstance(reports[-1], Failed)
+    assert reason in reports[-1].reason
 
 
 def test_exclude_leaves_out_what_the_adapter_has_seen(

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from infosam.cli.app import app, main
 from infosam.cli.stop import StopRequests
 from infosam.data.io import read_mask
+from infosam.inference.adapter import read_adapter_info
 from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.politeness import polite_threads
@@ -140,6 +141,10 @@ def test_models_lists_all_in_both_forms() -> None:
         (["adapt", ".", "-o", "out", "--batch-size", "1"], "batch_size must be at least 2, not 1"),
         (["adapt", ".", "-o", "out", "--lr", "-1"], "lr must be positive, not -1"),
         (["adapt", ".", "-o", "out", "--objects", "some"], "some"),
+        (["adapt", ".", "-o", "out", "--teacher", "sam_vit_x"], "sam_vit_x"),
+        (["adapt", ".", "-o", "out", "--set", "steps=3"], "'steps' is not one of alpha"),
+        (["adapt", ".", "-o", "out", "--set", "alpha=-1"], "alpha must be positive, not -1"),
+        (["adapt", ".", "-o", "out", "--set", "relation=glue"], "'glue'"),
         (["evaluate", ".", "--prompt", "circle"], "circle"),
         (["evaluate", ".", "--protocol", "strict"], "strict"),
         (["segment", __file__, "-o", "mask.tif"], "--point or a --box"),
@@ -232,8 +237,10 @@ def test_adapt_evaluate_segment(labelled_folder: Folder, tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("tiny_pocket")
 def test_events_are_one_report_a_line(labelled_folder: Folder, tmp_path: Path) -> None:
-    arguments = ["--steps", "2", "--seed", "3", "--peft", "lora", "--distill", "none"]
+    arguments = ["--steps", "2", "--seed", "3", "--peft", "lora", "--set", "relation=dot", "--set", "alpha=3"]
     result = invoke("adapt", labelled_folder(3), "-o", tmp_path / "a", "--events", "--json", *arguments)
+    settings = read_adapter_info(tmp_path / "a").training
+    assert (settings["relation"], settings["alpha"]) == ("dot", 3)
     *lines, last = result.stdout.splitlines()
     reports = [from_json(line) for line in lines]
     assert isinstance(reports[0], Started)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+import tomllib
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,9 @@ def adapt(
     model: Model = "sam_pocket",
     peft: Annotated[str, typer.Option(help="How few parameters are trained.")] = _DEFAULT.peft,
     distill: Annotated[str, typer.Option(help="What the pre-trained model teaches.")] = _DEFAULT.distill,
+    teacher: Annotated[
+        str | None, typer.Option(help="A larger model of the same family that teaches instead.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="clean, official or paper.")] = _DEFAULT.mode,
     zoom: ZoomOption = _DEFAULT.zoom,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")] = None,
@@ -50,6 +54,10 @@ def adapt(
     val_fraction: Annotated[
         float, typer.Option(help="The share of the images held out to measure.")
     ] = _DEFAULT.val_fraction,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another setting of AdaptConfig: alpha=3, relation=dot, ...; repeatable."),
+    ] = None,
     seed: Seed = _DEFAULT.seed,
     objects: Objects = "auto",
     limit: Limit = None,
@@ -80,6 +88,8 @@ def adapt(
     check_choice("zoom", zoom, ZOOMS)
     check_objects(objects)
     check_model(model)
+    if teacher is not None:
+        check_model(teacher, option="teacher")
     stop = StopRequests()
     stop.listen_to_signals()
     if watch_stdin:
@@ -89,6 +99,7 @@ def adapt(
     config = _config(
         peft=peft,
         distill=distill,
+        teacher=teacher,
         mode=mode,
         zoom=zoom,
         steps=steps,
@@ -98,6 +109,7 @@ def adapt(
         seed=seed,
         device=device,
         threads=threads or polite_threads(),
+        others=others or [],
     )
 
     import infosam
@@ -124,11 +136,27 @@ def adapt(
         _print(finished)
 
 
-def _config(**settings: Any) -> AdaptConfig:
+def _config(*, others: Sequence[str], **settings: Any) -> AdaptConfig:
+    known = {field.name for field in fields(AdaptConfig)} - settings.keys()
+    for text in others:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is not one of {', '.join(sorted(known))}", param_hint="--set KEY=VALUE"
+            )
+        settings[name] = _value(value)
     try:
         return AdaptConfig(**settings)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _value(text: str) -> Any:
+    """A number or a truth value as TOML writes it, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool) -> Finished:

@@ -41,10 +41,10 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=f"--{option}")
 
 
-def check_model(name: str) -> None:
+def check_model(name: str, option: str = "model") -> None:
     from infosam.models import registry
 
-    check_choice("model", name, registry.names())
+    check_choice(option, name, registry.names())
 
 
 def check_objects(rule: str) -> None:

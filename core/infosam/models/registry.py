@@ -38,6 +38,15 @@ def infos() -> list[ModelInfo]:
     return [_info(spec) for spec in _SPECS.values()]
 
 
+def info(name: str) -> ModelInfo:
+    """What is known of a model without loading it.
+
+    Raises:
+        BadInputError: unknown name.
+    """
+    return _info(_spec_of(name))
+
+
 def build(name: str) -> PromptableModel:
     """The model with random weights, frozen and in eval mode, on the CPU.
 

@@ -46,6 +46,7 @@ class Adaptation:
         config: method and settings.
         folder: for the checkpoint while the run trains, and the adapter after it.
         current: the folder of the adapter in use, to compare with, or None.
+        teacher: a larger model of the same family to learn from; None: `model`.
 
     Raises:
         BadInputError: the data are too few, the method is unknown or trains nothing, or `current` does not
@@ -59,12 +60,14 @@ class Adaptation:
         config: AdaptConfig,
         folder: Path,
         current: Path | None = None,
+        teacher: PromptableModel | None = None,
     ) -> None:
         self.model, self.config, self.folder = model, config, folder
         self.train, self.validation = hold_out(images, config.val_fraction, config.seed)
         torch.manual_seed(config.seed)
         self.student = peft.inject(model, peft.config_for(config.peft, config.mode))
-        self.task = distill.build(config.distill, self.student, model, config).to(model.device)
+        self.teacher = teacher or model
+        self.task = distill.build(config.distill, self.student, self.teacher, config).to(model.device)
         self._current = None if current is None else load_adapter(current, model)
         self._current_info = None if current is None else read_adapter_info(current)
 
@@ -72,7 +75,7 @@ class Adaptation:
         """Train, score and save; see `api.adapt`."""
         trainer = Trainer(
             self.student,
-            self.model,
+            self.teacher,
             self.task,
             self.train,
             self.validation,

@@ -59,7 +59,7 @@ class Outcome:
 class Trainer:
     """Trains a student by a task, on labelled images.
 
-    The pre-trained model embeds every image once. Batches hold at least two different objects: the same
+    The teacher embeds every image once. Batches hold at least two different objects: the same
     object under two prompts is one sample, since InfoSAM compares what samples look like, and one label gives
     it nothing to compare. Validation is by image; the weights with the best score are kept. With nothing held
     out the number of steps is fixed, the last weights are kept, and no score is claimed.
@@ -70,7 +70,7 @@ class Trainer:
 
     Args:
         student: the model in training; parameters that ask for a gradient are trained.
-        teacher: the pre-trained model, on the same device.
+        teacher: the pre-trained model, or a larger one of its family, on the same device.
         task: from `distill.build`; its auxiliary weights train beside the student's.
         train: labelled images with at least two objects in all.
         validation: held-out labelled images; may be empty.
@@ -266,7 +266,11 @@ class Trainer:
         keys = {
             name: [[image.key, len(image.objects())] for image in images] for name, images in parts.items()
         }
-        return {**settings, "model": [self.teacher.name, self.teacher.sha256], **keys}
+        models = {
+            "model": [self.student.name, self.student.sha256],
+            "teacher": [self.teacher.name, self.teacher.sha256],
+        }
+        return {**settings, **models, **keys}
 
     def _views(self, images: Sequence[LabelledImage]) -> list[LabelledImage]:
         """The images as the student will see them."""
