@@ -19,16 +19,22 @@ from infosam.types import BadInputError
 _SCENE_SIDE, _FIRST_SCENE = 384, 50_000_000  # scenes that pre-training never showed
 
 
+Parts = tuple[list[LabelledImage], dict[str, list[LabelledImage]]]
+"""Training images, and test images by the name of the part."""
+
+
 def read(data: DataSet, max_objects: int | None = None, limit: int | None = None) -> list[LabelledImage]:
-    """The images of a data set, with at most `max_objects` of their objects.
+    """The images at the path of a data set, with at most `max_objects` of their objects.
 
     Raises BadInputError where the data are not to be found.
     """
-    path = os.path.expandvars(data.path)
+    return _read(data, data.path, max_objects, limit)
+
+
+def _read(data: DataSet, place: str, max_objects: int | None, limit: int | None) -> list[LabelledImage]:
+    path = os.path.expandvars(place)
     if "$" in path:
-        raise BadInputError(
-            f"{data.name} lies at {data.path}, and the environment does not say where that is"
-        )
+        raise BadInputError(f"{data.name} lies at {place}, and the environment does not say where that is")
     return sampled(read_data(Path(path), objects=data.objects, limit=limit), max_objects)
 
 
@@ -45,6 +51,18 @@ def sampled(images: Sequence[LabelledImage], max_objects: int | None) -> list[La
     return result
 
 
+def parts(data: DataSet, max_objects: int | None = None) -> Parts:
+    """The training images of a data set and its test parts, as they are published or by `split`.
+
+    Raises BadInputError where the data are not to be found, or one part is empty.
+    """
+    images = read(data, max_objects)
+    if data.tests:
+        return images, {name: _read(data, place, max_objects, None) for name, place in data.tests.items()}
+    train, test = split(data, images)
+    return train, {data.name: test}
+
+
 def split(data: DataSet, images: Sequence[LabelledImage]) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """(training, test) images: always the same, and no group on both sides.
 
@@ -57,13 +75,13 @@ def split(data: DataSet, images: Sequence[LabelledImage]) -> tuple[list[Labelled
         every = sorted(set(groups.values()))
         order = np.random.default_rng(0).permutation(len(every))
         test = {every[i] for i in order[: round(data.test_share * len(every))]}
-    parts = (
+    both = (
         [image for image in images if groups[image.key] not in test],
         [image for image in images if groups[image.key] in test],
     )
-    if not all(parts):
-        raise BadInputError(f"{data.name} has {len(parts[0])} training and {len(parts[1])} test images")
-    return parts
+    if not all(both):
+        raise BadInputError(f"{data.name} has {len(both[0])} training and {len(both[1])} test images")
+    return both
 
 
 def _group(data: DataSet, name: str) -> str:

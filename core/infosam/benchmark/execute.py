@@ -6,19 +6,22 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
 from infosam import api
-from infosam.benchmark.data import draw, generated, read, split
+from infosam.benchmark.data import Parts, draw, generated, parts
 from infosam.benchmark.plan import Run
 from infosam.benchmark.recipe import UNTRAINED, DataSet, Recipe
 from infosam.benchmark.store import Result
 from infosam.data.labelled import LabelledImage
 from infosam.models.base import PromptableModel
-from infosam.types import Report
+from infosam.training.adaptation import RELATION_NAME
+from infosam.types import AdaptConfig, Report
 
 SCENES = "generated scenes"
 Scores = dict[str, dict[str, float]]
@@ -33,6 +36,7 @@ class Executor:
     def __init__(self, recipe: Recipe, device: str, report: Callable[[Report], None] | None = None) -> None:
         self._recipe, self._device, self._report = recipe, device, report
         self._model = lru_cache(maxsize=1)(lambda name: api.load_model(name, device=device))
+        self._data = {data.name: data for data in recipe.data}
         self._parts = lru_cache(maxsize=None)(self._read_parts)
         self._scenes = lru_cache(maxsize=1)(lambda: generated(recipe.evaluation.scenes, recipe.max_objects))
 
@@ -44,9 +48,13 @@ class Executor:
         if run.method.peft != UNTRAINED:
             model, seconds = self._adapted(run, model)
             where += [data for data in self._recipe.data if evaluation.others and data != run.data]
-        scores = {data.name: self._measure(model, self._parts(data)[1]) for data in where}
+        scores = {
+            column: self._measure(model, images, self._recipe.prompts(data))
+            for data in where
+            for column, images in self._parts(data.name)[1].items()
+        }
         if evaluation.scenes:
-            scores[SCENES] = self._measure(model, self._scenes())
+            scores[SCENES] = self._measure(model, self._scenes(), self._recipe.prompts(run.data))
         environment = {
             "infosam": version("napari-infosam"),
             "torch": torch.__version__,
@@ -57,24 +65,39 @@ class Executor:
         return Result(scores, environment, round(seconds, 2), round(time.perf_counter() - began, 2))
 
     def _adapted(self, run: Run, model: PromptableModel) -> tuple[PromptableModel, float]:
-        images = draw(self._parts(run.data)[0], self._recipe.train_images, run.seed)
-        config = self._recipe.config(run.method, run.seed)
+        config = self._recipe.config(run.method, run.data, run.seed)
         with tempfile.TemporaryDirectory(prefix="infosam-benchmark-") as folder:
+            if (name := run.method.relation_from) is not None:
+                source = self._data[name]
+                first = Path(folder, "relation")
+                own = self._recipe.config(run.method, source, run.seed)
+                self._adapt(source, model, own, run.seed, first)
+                config = replace(config, relation_weights=str(first / RELATION_NAME))
             began = time.perf_counter()
-            for report in api.adapt(images, model=model, config=config, out=folder):
-                if self._report is not None:
-                    self._report(report)
+            self._adapt(run.data, model, config, run.seed, Path(folder, "adapter"))
             seconds = time.perf_counter() - began
-            return api.load_model(run.model, adapter=folder, device=self._device), seconds
+            adapted = api.load_model(run.model, adapter=Path(folder, "adapter"), device=self._device)
+        return adapted, seconds
 
-    def _read_parts(self, data: DataSet) -> tuple[list[LabelledImage], list[LabelledImage]]:
-        train, test = split(data, read(data, self._recipe.max_objects))
-        return train, draw(test, self._recipe.evaluation.limit, 0)
+    def _adapt(
+        self, data: DataSet, model: PromptableModel, config: AdaptConfig, seed: int, out: Path
+    ) -> None:
+        images = draw(self._parts(data.name)[0], self._recipe.train_images, seed)
+        for report in api.adapt(images, model=model, config=config, out=out):
+            if self._report is not None:
+                self._report(report)
 
-    def _measure(self, model: PromptableModel, images: Sequence[LabelledImage]) -> Scores:
+    def _read_parts(self, name: str) -> Parts:
+        train, tests = parts(self._data[name], self._recipe.max_objects)
+        limit = self._recipe.evaluation.limit
+        return train, {name: draw(images, limit, 0) for name, images in tests.items()}
+
+    def _measure(
+        self, model: PromptableModel, images: Sequence[LabelledImage], prompts: Sequence[str]
+    ) -> Scores:
         evaluation = self._recipe.evaluation
         scores: Scores = {}
-        for prompt in evaluation.prompts:
+        for prompt in prompts:
             found = api.evaluate(
                 images, model=model, prompt=prompt, protocol=evaluation.protocol, zoom=evaluation.zoom
             )

@@ -44,8 +44,12 @@ class Run:
             key |= {
                 "distill": self.method.distill,
                 "train_images": recipe.train_images,
-                "training": {**recipe.training, **self.method.training},
+                "training": recipe.training_of(self.method, self.data),
             }
+        if self.method.relation_from is not None:
+            key["relation_from"] = [
+                _data_key(data) for data in recipe.data if data.name == self.method.relation_from
+            ]
         return key
 
     @property
@@ -74,4 +78,6 @@ def expand(recipe: Recipe, weights: Callable[[str], str]) -> list[Run]:
 
 
 def _data_key(data: DataSet) -> dict[str, Any]:
-    return {name: value for name, value in asdict(data).items() if name != "path"}
+    """What is trained and measured on; `training` is in the run's own key."""
+    key = {name: value for name, value in asdict(data).items() if name not in ("path", "training")}
+    return key | {"tests": sorted(data.tests)}

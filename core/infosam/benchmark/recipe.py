@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field, fields
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,8 @@ class DataSet:
     path: as `read_data` takes it; environment variables are expanded. objects: what one object is. test: a
     pattern (`*`, `?`) of the names of the test images; without one, a fixed `test_share` of the images is
     drawn. group: a regular expression; images in whose names it finds the same text are never split.
+    tests: paths of test parts by name, where they are published apart; all images at `path` then train.
+    prompts: measured by these instead of the evaluation's. training: fields of AdaptConfig for this set.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -35,11 +38,23 @@ class DataSet:
     test: str | None = None
     test_share: float = 1 / 3
     group: str | None = None
+    tests: dict[str, str] = field(default_factory=dict)
+    prompts: tuple[str, ...] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its test parts."""
+        return tuple(self.tests) or (self.name,)
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to adapt. peft: "none" measures the pre-trained model. training: fields of AdaptConfig."""
+    """One way to adapt. peft: "none" measures the pre-trained model. training: fields of AdaptConfig.
+
+    relation_from: InfoSAM's relation module is trained on that data set first, by the same method and seed,
+    and used frozen.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -47,6 +62,7 @@ class Method:
     peft: str
     distill: str = "none"
     training: dict[str, Any] = field(default_factory=dict)
+    relation_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,7 @@ class Recipe:
     training: fields of AdaptConfig for all methods. train_images: so many are drawn from the training part by
     the seed; None takes all. max_objects: so many of an image's objects are used, a fixed sample; None takes
     all. baseline: the method that the others are compared with, pair by pair. paper: published figures in
-    percent, by method and data set, of the score `paper_score` by the first prompt.
+    percent, by score, method and test part.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -87,13 +103,24 @@ class Recipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     scores: tuple[str, ...] = ("iou",)
     baseline: str | None = None
-    paper: dict[str, dict[str, float]] = field(default_factory=dict)
-    paper_score: str = "iou"
+    paper: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
-    def config(self, method: Method, seed: int) -> AdaptConfig:
+    def training_of(self, method: Method, data: DataSet) -> dict[str, Any]:
+        """The fields of AdaptConfig that are said for this method on these data."""
+        return {**self.training, **data.training, **method.training}
+
+    def config(self, method: Method, data: DataSet, seed: int) -> AdaptConfig:
         """How a run of this method trains."""
-        settings = {**self.training, **method.training, "peft": method.peft, "distill": method.distill}
+        settings = {**self.training_of(method, data), "peft": method.peft, "distill": method.distill}
         return AdaptConfig(**settings, seed=seed)
+
+    def prompts(self, data: DataSet) -> tuple[str, ...]:
+        """What the data are measured by."""
+        return self.evaluation.prompts if data.prompts is None else data.prompts
+
+    def all_prompts(self) -> list[str]:
+        """What any of the data are measured by, in the order in which it is said."""
+        return list(dict.fromkeys(prompt for data in self.data for prompt in self.prompts(data)))
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -115,6 +142,7 @@ def read_recipe(path: Path) -> Recipe:
 def _check(recipe: Recipe, path: Path) -> None:
     for what, names in (
         ("data", [data.name for data in recipe.data]),
+        ("test parts", [column for data in recipe.data for column in data.columns]),
         ("methods", [method.name for method in recipe.methods]),
         ("models", list(recipe.models)),
         ("seeds", list(recipe.seeds)),
@@ -124,16 +152,23 @@ def _check(recipe: Recipe, path: Path) -> None:
     if recipe.baseline is not None and recipe.baseline not in {method.name for method in recipe.methods}:
         raise BadInputError(f"{path}: the baseline {recipe.baseline!r} is not one of the methods")
     known = {item.name for item in fields(AdaptConfig)} - {"peft", "distill", "seed"}
-    for method in recipe.methods:
-        unknown = {*recipe.training, *method.training} - known
+    sets = {data.name for data in recipe.data}
+    for method, data in product(recipe.methods, recipe.data):
+        unknown = recipe.training_of(method, data).keys() - known
         if unknown:
             raise BadInputError(
                 f"{path}: training has no setting {sorted(unknown)}; it has {', '.join(sorted(known))}"
             )
         try:
-            recipe.config(method, 0)
+            recipe.config(method, data, 0)
         except (ValueError, TypeError) as error:
             raise BadInputError(f"{path}, method {method.name}: {error}") from error
-    for prompt in recipe.evaluation.prompts:
+        if method.relation_from is not None and method.relation_from not in sets:
+            raise BadInputError(
+                f"{path}, method {method.name}: relation_from {method.relation_from!r} is not one of the data"
+            )
+        if data.tests and data.test is not None:
+            raise BadInputError(f"{path}, {data.name}: say either test, a pattern, or tests, by name")
+    for prompt in recipe.all_prompts():
         if prompt not in PROMPT_PROTOCOLS:
             raise BadInputError(f"{path}: {prompt!r} is no prompt; use one of {', '.join(PROMPT_PROTOCOLS)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 import numpy as np
@@ -22,7 +22,7 @@ def render(recipe: Recipe, results: Results, asked: int) -> str:
     lines = [f"# {recipe.name}", "", _origin(recipe, results, asked)]
     for model in recipe.models:
         for score in recipe.scores:
-            for prompt in recipe.evaluation.prompts:
+            for prompt in recipe.all_prompts():
                 own = [(run, result) for run, result in results if run.model == model]
                 lines += ["", f"## {model}: {score.replace('_', ' ')} by {prompt}", ""]
                 lines += _table(recipe, own, prompt, score)
@@ -56,7 +56,7 @@ def _origin(recipe: Recipe, results: Results, asked: int) -> str:
 
 
 def _table(recipe: Recipe, results: Results, prompt: str, score: str) -> list[str]:
-    names = [data.name for data in recipe.data]
+    names = [name for data in recipe.data if prompt in recipe.prompts(data) for name in data.columns]
     extra = _extra_columns(recipe)
     head = ["method", *names, *extra]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -81,7 +81,9 @@ def _values(results: Results, name: str, prompt: str, score: str, *, by_peft: bo
     values: Values = {}
     for run, result in results:
         if (run.method.peft if by_peft else run.method.name) == name:
-            values.setdefault(run.data.name, {})[run.seed] = result.scores[run.data.name][prompt][score]
+            for column in run.data.columns:
+                if prompt in result.scores[column]:
+                    values.setdefault(column, {})[run.seed] = result.scores[column][prompt][score]
     return values
 
 
@@ -117,13 +119,13 @@ def _changes(
     """(column, change against the pre-trained model) of every score of a method's runs."""
     before: dict[str, float] = {name: next(iter(values.values())) for name, values in start.items()}
     for run, result in results:
-        if run.method.peft == UNTRAINED and SCENES in result.scores:
+        if run.method.peft == UNTRAINED and prompt in result.scores.get(SCENES, {}):
             before[SCENES] = result.scores[SCENES][prompt][score]
     for run, result in results:
         if run.method.name == method.name:
             for where, scores in result.scores.items():
-                column = "gain" if where == run.data.name else SCENES if where == SCENES else "other sets"
-                if where in before:
+                column = "gain" if where in run.data.columns else SCENES if where == SCENES else "other sets"
+                if where in before and prompt in scores:
                     yield column, scores[prompt][score] - before[where]
 
 
@@ -144,11 +146,12 @@ def _paired(own: Values, other: Values) -> str:
     return f"{text} (p = {float(stats.ttest_1samp(differences, 0).pvalue):.2f}, {len(pairs)} pairs)"
 
 
-def _published(recipe: Recipe, method: Method, data: str, prompt: str, score: str) -> float | None:
-    if score != recipe.paper_score or prompt != recipe.evaluation.prompts[0]:
+def _published(recipe: Recipe, method: Method, column: str, prompt: str, score: str) -> float | None:
+    """In percent. The paper measures every set by one prompt, the first one here."""
+    first = {name: recipe.prompts(data)[0] for data in recipe.data for name in data.columns}
+    if prompt != first[column]:
         return None
-    figures: Mapping[str, float] = recipe.paper.get(method.name, {})
-    return figures.get(data)
+    return recipe.paper.get(score, {}).get(method.name, {}).get(column)
 
 
 def _cell(values: Sequence[float], published: float | None) -> str:

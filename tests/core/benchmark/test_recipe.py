@@ -62,7 +62,7 @@ def test_a_recipe_becomes_every_method_on_every_set_and_what_is_not_trained_runs
 
 def test_the_settings_of_a_method_come_before_those_of_all(tmp_path: Path) -> None:
     recipe = recipe_of(TEXT, tmp_path)
-    config = recipe.config(recipe.methods[1], seed=7)
+    config = recipe.config(recipe.methods[1], recipe.data[0], seed=7)
     assert (config.peft, config.distill, config.steps, config.lr, config.seed) == (
         "lora",
         "infosam",
