@@ -30,6 +30,8 @@ def slow_share(edge, other, tolerance):
 
 def slow_f1(prediction, target, tolerance):
     predicted, true = slow_boundary(prediction), slow_boundary(target)
+    if not (predicted.any() and true.any()):
+        return float(predicted.any() == true.any())
     precision = slow_share(predicted, true, tolerance)
     recall = slow_share(true, predicted, tolerance)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0
