@@ -39,13 +39,44 @@ def test_the_frobenius_path_equals_the_eigenvalue_path():
     assert renyi_entropy(matrix).item() == pytest.approx(-math.log2(eigenvalues.square().sum()), abs=1e-12)
 
 
-def test_the_eigenvalue_path_tends_to_the_frobenius_path_with_its_gradient():
-    near, at = (random_gram().requires_grad_() for _ in range(2))
-    entropies = renyi_entropy(near, 2 + 1e-9), renyi_entropy(at, 2)
-    assert entropies[0].item() == pytest.approx(entropies[1].item(), abs=1e-8)
-    for entropy in entropies:
-        entropy.backward()
-    torch.testing.assert_close(near.grad, at.grad, rtol=0, atol=1e-8)
+SPREADS = {"rank one": 0.0, "all but collapsed": 1e-3, "near collapse": 0.1, "random": None}
+
+
+def rows_of(kind, dtype):
+    """(8, 64) features: one row eight times, eight around one, or eight on their own."""
+    generator = torch.Generator().manual_seed(3)
+    shared, noise = (torch.randn(n, 64, generator=generator, dtype=torch.float64) for n in (1, 8))
+    spread = SPREADS[kind]
+    return (noise if spread is None else shared + spread * noise).to(dtype).requires_grad_()
+
+
+def entropy_and_gradient(rows, alpha):
+    entropy = renyi_entropy(gram(rows), alpha)
+    return entropy.item(), torch.autograd.grad(entropy, rows)[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", SPREADS)
+@pytest.mark.parametrize("alpha", [1.01, 2, 3])
+def test_gradients_are_finite_and_lead_up(alpha, kind, dtype):
+    rows = rows_of(kind, dtype)
+    entropy, gradient = entropy_and_gradient(rows, alpha)
+    assert gradient.isfinite().all()
+    if kind == "rank one":  # where all rows are one, nothing tells which way to part them
+        assert gradient.abs().max() < 1e-3
+        return
+    ahead = rows + 1e-3 * gradient / gradient.abs().max()
+    assert entropy_and_gradient(ahead, alpha)[0] > entropy
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", SPREADS)
+def test_both_paths_agree_at_2_with_their_gradients(kind, dtype):
+    rows = rows_of(kind, dtype)
+    frobenius, by_frobenius = entropy_and_gradient(rows, 2)
+    spectral, by_eigenvalues = entropy_and_gradient(rows, 2 + 1e-9)
+    assert frobenius == pytest.approx(spectral, abs=1e-6)
+    torch.testing.assert_close(by_frobenius, by_eigenvalues, rtol=0, atol=1e-6)
 
 
 def test_entropy_falls_with_its_order():
