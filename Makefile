@@ -10,7 +10,7 @@ ENV_STAMP := $(VENV)/.synced
 ON_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX")
 OUT ?= demo_output
 
-.PHONY: demo test test-slow env screen lint lock clean help
+.PHONY: demo test test-slow test-cells env screen lint lock clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -27,6 +27,9 @@ test-slow: env screen ## the slow tests: all official model sizes, oldest and ne
 	# What its neighbours deprecate, which are newer than the lock, is no error here.
 	$(ON_SCREEN) $(VENV)-oldest/bin/python -m pytest -m "not slow" -W default::DeprecationWarning \
 		tests/napari_infosam tests/integration
+
+test-cells: env ## of test-slow: each PEFT with each distillation method on each family of models, 15 minutes
+	$(BIN)/python -m pytest tests/core/test_cells.py
 
 lint: env ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
