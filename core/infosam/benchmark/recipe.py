@@ -172,3 +172,19 @@ def _check(recipe: Recipe, path: Path) -> None:
     for prompt in recipe.all_prompts():
         if prompt not in PROMPT_PROTOCOLS:
             raise BadInputError(f"{path}: {prompt!r} is no prompt; use one of {', '.join(PROMPT_PROTOCOLS)}")
+    _check_paper(recipe, path)
+
+
+def _check_paper(recipe: Recipe, path: Path) -> None:
+    """A misspelt name would leave a published figure out of the tables without a word."""
+    columns = {column for data in recipe.data for column in data.columns}
+    methods = {method.name for method in recipe.methods}
+    for score, by_method in recipe.paper.items():
+        parts = {column for figures in by_method.values() for column in figures}
+        for what, named, known in (
+            ("score", {score}, set(recipe.scores)),
+            ("method", by_method.keys(), methods),
+            ("test part", parts, columns),
+        ):
+            if named - known:
+                raise BadInputError(f"{path}: paper names the {what} {sorted(named - known)}, the recipe not")

@@ -99,6 +99,13 @@ def test_a_run_is_known_by_what_decides_its_result_and_not_by_labels(tmp_path: P
         ('name = "cells"', 'name = "leaves"', "each under a name of its own"),
         ("seeds = [0, 1]", 'baseline = "LORA"', "baseline 'LORA' is not one of the methods"),
         ("seeds = [0, 1]", 'evaluation = { prompts = ["circle"] }', "'circle' is no prompt"),
+        ("seeds = [0, 1]", "paper = { dice = {} }", r"paper names the score \['dice'\]"),
+        ("seeds = [0, 1]", "paper = { iou = { LORA = {} } }", r"paper names the method \['LORA'\]"),
+        (
+            "seeds = [0, 1]",
+            "paper = { iou = { LoRA = { oaks = 1 } } }",
+            r"paper names the test part \['oaks'\]",
+        ),
         ("seeds = [0, 1]", "seeds = [0, 1", "is not TOML"),
     ],
 )
