@@ -11,6 +11,7 @@ import typer
 from infosam.cli import (
     adapt_command,
     benchmark_command,
+    data_command,
     evaluate_command,
     models_command,
     pretrain_command,
@@ -43,6 +44,7 @@ app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
 app.command("benchmark")(benchmark_command.benchmark)
+app.add_typer(data_command.data, name="data")
 app.command("pretrain")(pretrain_command.pretrain)
 
 
