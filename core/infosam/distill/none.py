@@ -6,6 +6,7 @@ from torch import Tensor
 
 from infosam.distill.base import Task, TrainingBatch
 from infosam.distill.registry import register
+from infosam.distill.share import Share
 from infosam.distill.supervised import supervised_losses
 
 
@@ -15,7 +16,9 @@ class SupervisedTask(Task):
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Returns "loss" and the parts of `supervised_losses`."""
-        output = self.student.decode(self.student.encode(batch.images), batch.prompts)
+        share = Share.of(batch)
+        embedding = self.student.encode(share.own.images)
+        output = share.whole_output(self.student.decode(embedding, share.own.prompts))
         parts = supervised_losses(output, batch.targets, batch.valid, self.config.mode)
         loss = sum(parts.values(), batch.targets.new_zeros(()))
         return {"loss": loss} | {name: part.detach() for name, part in parts.items()}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from infosam.distill.base import Task, TrainingBatch
 from infosam.distill.blocks import encode_with_blocks, level_blocks
+from infosam.distill.share import Share
 from infosam.distill.supervised import supervised_losses
 from infosam.models.base import PromptableModel
 from infosam.types import AdaptConfig, BadInputError, DecoderOutput, ImageEmbedding
@@ -63,10 +64,11 @@ class TaughtTask(Task):
         Raises:
             BadInputError: the batch has no teacher embeddings, or is too small for the method.
         """
-        embedding, blocks = encode_with_blocks(self.student, batch.images, self._student_blocks)
-        output = self.student.decode(embedding, batch.prompts)
+        share = Share.of(batch)
+        embedding, blocks = encode_with_blocks(self.student, share.own.images, self._student_blocks)
+        output = share.whole_output(self.student.decode(embedding, share.own.prompts))
         parts = supervised_losses(output, batch.targets, batch.valid, self.config.mode)
-        student, teacher = _knowledge(embedding, output, blocks), self._teacher_knowledge(batch)
+        student, teacher = _knowledge(share, embedding, output, blocks), self._teacher_knowledge(share)
         # Half precision loses the small differences that the losses are made of.
         with torch.autocast(batch.images.device.type, enabled=False):
             taught = self.lesson(student, teacher, batch)
@@ -74,12 +76,12 @@ class TaughtTask(Task):
         return {"loss": loss} | {name: part.detach() for name, part in (parts | taught).items()}
 
     @torch.no_grad()
-    def _teacher_knowledge(self, batch: TrainingBatch) -> Knowledge:
-        embedding, output = self.teach(batch)
+    def _teacher_knowledge(self, share: Share) -> Knowledge:
+        embedding, output = self.teach(share.own)
         blocks: tuple[Tensor, ...] = ()
         if self.teacher is not None and self._teacher_blocks:
-            _, blocks = encode_with_blocks(self.teacher, batch.images, self._teacher_blocks)
-        return _knowledge(embedding, output, blocks)
+            _, blocks = encode_with_blocks(self.teacher, share.own.images, self._teacher_blocks)
+        return _knowledge(share, embedding, share.whole_output(output), blocks)
 
 
 def check_alike(method: str, student: Tensor, teacher: Tensor) -> None:
@@ -91,5 +93,13 @@ def check_alike(method: str, student: Tensor, teacher: Tensor) -> None:
         )
 
 
-def _knowledge(embedding: ImageEmbedding, output: DecoderOutput, blocks: tuple[Tensor, ...]) -> Knowledge:
-    return Knowledge(embedding.features.float(), output.tokens.float(), output.logits[:, :1].float(), blocks)
+def _knowledge(
+    share: Share, embedding: ImageEmbedding, output: DecoderOutput, blocks: tuple[Tensor, ...]
+) -> Knowledge:
+    """What all processes know; embedding and blocks are still this one's share, the output is whole."""
+    return Knowledge(
+        share.whole_images(embedding.features).float(),
+        output.tokens.float(),
+        output.logits[:, :1].float(),
+        tuple(share.whole_images(block) for block in blocks),
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from infosam import distill, peft
+from infosam import distill, distributed, peft
 from infosam.data.labelled import LabelledImage
 from infosam.inference.adapter import load_adapter, round_to_half, save_adapter
 from infosam.inference.adapter_info import AdapterInfo, read_adapter_info
@@ -103,9 +103,11 @@ class Adaptation:
                 "seconds": round(outcome.seconds, 1),
             },
         )
-        save_adapter(self.student, self.folder, info)
-        self._save_relation()
-        (self.folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+        if distributed.rank() == 0:
+            save_adapter(self.student, self.folder, info)
+            self._save_relation()
+            (self.folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+        distributed.agree(None)  # the others read what the first has written
         yield Finished(outcome.status, str(self.folder), card, outcome.steps, outcome.seconds)
         return Adapter(self.folder, read_adapter_info(self.folder))
 

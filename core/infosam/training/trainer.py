@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from infosam import distributed
 from infosam.data.labelled import LabelledImage
 from infosam.distill import Task, TrainingBatch
 from infosam.models.base import PromptableModel
@@ -97,7 +98,7 @@ class Trainer:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.student, self.teacher, self.task, self.config = student, teacher, task, config
-        self._folder, self._resume, self._cancelled = folder, resume, cancelled
+        self._folder, self._resume, self._asked = folder, resume, cancelled
         self._stores = TensorStore(folder), TensorStore(folder)
         self._labelled = [image for image in train if image.objects()]
         self._held_out = [image for image in validation if image.objects()]
@@ -168,6 +169,10 @@ class Trainer:
             status, self.state.best, progress.best_step, progress.best_iou, progress.step, progress.seconds
         )
 
+    def _cancelled(self) -> bool:
+        """Whether the first process was asked to end."""
+        return distributed.agree(self._asked())
+
     def _ending(self) -> Status | None:
         progress = self.state.progress
         if self._cancelled():
@@ -184,7 +189,7 @@ class Trainer:
     def _validate(self, validator: Validator) -> Validated:
         progress = self.state.progress
         with self._precision():
-            iou = validator.iou(self.student)
+            iou = distributed.agree(validator.iou(self.student) if distributed.rank() == 0 else 0.0)
         best = progress.best_iou is None or iou > progress.best_iou
         progress.validated_at = progress.step
         progress.without_gain = 0 if best else progress.without_gain + 1
@@ -210,6 +215,7 @@ class Trainer:
             )
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["loss"])
+        distributed.average_gradients(p for group in optimiser.param_groups for p in group["params"])
         optimiser.step()
         progress.step += 1
         eta = stopwatch.lap(self.steps)
@@ -240,7 +246,7 @@ class Trainer:
 
     def _sweep(self) -> None:
         """Remove what a killed process has left in the folder, and what no longer counts."""
-        if self._folder is None:
+        if self._folder is None or distributed.rank() > 0:
             return
         for leftover in self._folder.glob("cache-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -284,7 +290,7 @@ class Trainer:
         return self._folder / CHECKPOINT_NAME
 
     def _save(self) -> None:
-        if self._folder is not None:
+        if self._folder is not None and distributed.rank() == 0:
             self.state.save(self._checkpoint_path())
 
     def _save_now_and_then(self, stopwatch: _Stopwatch) -> None:

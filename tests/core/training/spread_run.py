@@ -1,0 +1,66 @@
+"""One process of a spread run, for `test_distributed`: trains by each method, keeps losses and weights."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from small_models import SIDE, small_pocket
+
+from infosam import distill, distributed, peft
+from infosam.distill import TrainingBatch
+from infosam.models.base import PromptableModel
+from infosam.types import AdaptConfig, PromptBatch
+
+IMAGES = 3  # an uneven share for two
+STEPS = 3
+
+
+def train(method: str) -> dict[str, torch.Tensor]:
+    model = small_pocket()
+    torch.manual_seed(1)
+    student = peft.inject(model, "lora")
+    task = distill.build(method, student, model, AdaptConfig(distill=method, batch_size=2 * IMAGES)).train()
+    batch = make_batch(model)
+    extra = task.auxiliary()
+    trained = [p for p in [*student.parameters(), *(extra.parameters() if extra else [])] if p.requires_grad]
+    optimiser = torch.optim.SGD(trained, lr=1e-3)
+    losses = []
+    for _ in range(STEPS):
+        loss = task(batch)["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        distributed.average_gradients(trained)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        losses.append(loss.detach())
+    return {"losses": torch.stack(losses), "weights": torch.cat([p.detach().flatten() for p in trained])}
+
+
+def make_batch(model: PromptableModel) -> TrainingBatch:
+    torch.manual_seed(2)
+    images = torch.randn(IMAGES, 3, SIDE, SIDE)
+    index = torch.tensor([0, 1, 2, 0, 2, 2])
+    corners = torch.rand(len(index), 2) * SIDE / 2
+    boxes = torch.cat([corners, corners + SIDE / 3], dim=1)
+    targets = (torch.rand(len(index), 1, SIDE, SIDE) > 0.5).float()
+    with torch.no_grad():
+        teacher = model.encode(images)
+    return TrainingBatch(images, teacher, PromptBatch(index, boxes=boxes), targets)
+
+
+if __name__ == "__main__":
+    out, *methods = sys.argv[1:]
+    torch.set_num_threads(1)
+    with distributed.processes(timeout=timedelta(seconds=30)):
+        if methods == ["die"]:
+            if distributed.rank() == 1:
+                os._exit(3)
+            distributed.agree(0)
+            distributed.gather(torch.ones(1), torch.tensor([0]), 2)
+        results = {method: train(method) for method in methods}
+        if distributed.rank() == 0:
+            torch.save(results, Path(out))
