@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from infosam import distributed
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project, default_project_folder
 from infosam.data.readers import read_data
@@ -137,7 +138,29 @@ def adapt(
         InfoSAMError: the run failed (out of memory, loss not finite, download, disk).
     """
     config = config or AdaptConfig()
-    folder = Path(out) if out is not None else new_adapter_folder(data)
+    with distributed.processes():
+        folder = distributed.agree(Path(out) if out is not None else new_adapter_folder(data))
+        return (
+            yield from _adapt(
+                data, model, config, folder, objects, limit, checkpoint, current, revision, resume, cancelled
+            )
+        )
+
+
+def _adapt(
+    data: Data,
+    model: PromptableModel | str,
+    config: AdaptConfig,
+    folder: Path,
+    objects: str,
+    limit: int | None,
+    checkpoint: PathLike | None,
+    current: PathLike | None,
+    revision: int | None,
+    resume: bool,
+    cancelled: Callable[[], bool],
+) -> Generator[Report, None, Adapter]:
+    """`adapt`, once the processes of the run know each other."""
     try:
         if config.threads is not None:
             torch.set_num_threads(config.threads)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
@@ -129,6 +131,9 @@ def adapt(
         resume=resume,
         cancelled=stop.cancelled,
     )
+    if os.environ.get("RANK", "0") != "0":  # of several processes, the first one reports
+        deque(run, maxlen=0)
+        return
     finished = _follow(run, stop, events)
     if as_json:
         print_json(asdict(finished))
