@@ -115,7 +115,7 @@ def adapt(
     Every run starts from the pre-trained weights, on all labels; images are held out to measure on where
     there are enough. While it trains, the folder holds a checkpoint, from which `resume` continues; closing
     the generator writes one. The best weights are rounded to half precision, and so they are scored and
-    saved. Seeds torch's global generator.
+    saved. Seeds torch's global generator. Processes that torchrun starts share one run.
 
     Args:
         data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images.
@@ -140,41 +140,20 @@ def adapt(
     config = config or AdaptConfig()
     with distributed.processes():
         folder = distributed.agree(Path(out) if out is not None else new_adapter_folder(data))
-        return (
-            yield from _adapt(
-                data, model, config, folder, objects, limit, checkpoint, current, revision, resume, cancelled
-            )
-        )
-
-
-def _adapt(
-    data: Data,
-    model: PromptableModel | str,
-    config: AdaptConfig,
-    folder: Path,
-    objects: str,
-    limit: int | None,
-    checkpoint: PathLike | None,
-    current: PathLike | None,
-    revision: int | None,
-    resume: bool,
-    cancelled: Callable[[], bool],
-) -> Generator[Report, None, Adapter]:
-    """`adapt`, once the processes of the run know each other."""
-    try:
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        images = read_images(data, objects=objects, limit=limit, seed=config.seed, revision=revision)
-        in_use = None if current is None else Path(current)
-        with memory_errors(f"device {config.device!r}"):
-            if isinstance(model, str):
-                model = registry.load(model, checkpoint=checkpoint, device=config.device)
-            teacher = None if config.teacher is None else _teacher(config.teacher, model, config.distill)
-            run = Adaptation(model, images, config, folder, current=in_use, teacher=teacher)
-        return (yield from run.run(resume=resume, cancelled=cancelled))
-    except InfoSAMError as error:
-        yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())
-        raise
+        try:
+            if config.threads is not None:
+                torch.set_num_threads(config.threads)
+            images = read_images(data, objects=objects, limit=limit, seed=config.seed, revision=revision)
+            in_use = None if current is None else Path(current)
+            with memory_errors(f"device {config.device!r}"):
+                if isinstance(model, str):
+                    model = registry.load(model, checkpoint=checkpoint, device=config.device)
+                teacher = None if config.teacher is None else _teacher(config.teacher, model, config.distill)
+                run = Adaptation(model, images, config, folder, current=in_use, teacher=teacher)
+            return (yield from run.run(resume=resume, cancelled=cancelled))
+        except InfoSAMError as error:
+            yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())
+            raise
 
 
 def _teacher(name: str, model: PromptableModel, method: str) -> PromptableModel:

@@ -23,7 +23,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Everything that decides the weights. The defaults take about an hour on two idle cores.
+    """Everything that decides the weights. The defaults take some 45 minutes on two idle cores.
 
     stages: small scenes first, which cost little. prompts: objects per scene, even; half are prompted by a
     point, half by a box. rounds: decodings per object, the first prompt and corrective clicks. lr rises over
@@ -33,7 +33,7 @@ class PretrainConfig:
     shards=cores). workers: processes that make scenes. score_every, save_every: in steps.
     """
 
-    stages: tuple[Stage, ...] = (Stage(128, 8, 900), Stage(256, 4, 1000))
+    stages: tuple[Stage, ...] = (Stage(128, 8, 900), Stage(256, 4, 500))
     architecture: PocketConfig = field(default_factory=PocketConfig)
     prompts: int = 6
     rounds: int = 4

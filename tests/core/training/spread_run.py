@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,21 +24,30 @@ def train(method: str) -> dict[str, torch.Tensor]:
     model = small_pocket()
     torch.manual_seed(1)
     student = peft.inject(model, "lora")
+    with torch.no_grad():  # a student that is its teacher has nothing to learn from it
+        for parameter in peft.peft_parameters(student).values():
+            parameter.add_(0.1 * torch.randn_like(parameter))
     task = distill.build(method, student, model, AdaptConfig(distill=method, batch_size=2 * IMAGES)).train()
     batch = make_batch(model)
     extra = task.auxiliary()
     trained = [p for p in [*student.parameters(), *(extra.parameters() if extra else [])] if p.requires_grad]
     optimiser = torch.optim.SGD(trained, lr=1e-3)
-    losses = []
+    losses, gradients = [], []
     for _ in range(STEPS):
         loss = task(batch)["loss"]
         optimiser.zero_grad()
         loss.backward()
         distributed.average_gradients(trained)
+        gradients.append(flat(p.grad for p in trained if p.grad is not None))
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         losses.append(loss.detach())
-    return {"losses": torch.stack(losses), "weights": torch.cat([p.detach().flatten() for p in trained])}
+    weights = flat(p.detach() for p in trained)
+    return {"losses": torch.stack(losses), "gradient": gradients[0], "weights": weights}
+
+
+def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def make_batch(model: PromptableModel) -> TrainingBatch:

@@ -47,7 +47,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Results]:
 @pytest.mark.parametrize("method", distill.methods())
 def test_two_processes_train_as_one_does(runs: tuple[Results, Results], method: str) -> None:
     one, two = (results[method] for results in runs)
-    assert (one["losses"] - two["losses"]).abs().max() < 1e-4 * one["losses"].abs().max().clamp_min(1)
+    for name in ("losses", "gradient"):  # pkt weighs its loss by 30000, and with it what rounding does
+        scale = one[name].abs().max().clamp_min(1)
+        assert (one[name] - two[name]).abs().max() < 1e-4 * scale
     assert (one["weights"] - two["weights"]).abs().max() < 1e-4
 
 
