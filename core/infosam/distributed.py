@@ -38,6 +38,11 @@ def processes(timeout: timedelta = _TIMEOUT) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def reports() -> bool:
+    """Whether this process is the one that reports: before the processes have joined, too."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
 def rank() -> int:
     """The number of this process; 0 writes files and validates."""
     return dist.get_rank() if dist.is_initialized() else 0

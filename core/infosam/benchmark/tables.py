@@ -21,9 +21,9 @@ def render(recipe: Recipe, results: Results, asked: int) -> str:
     """The recipe's tables. asked: how many runs it has in all; what is missing is said."""
     lines = [f"# {recipe.name}", "", _origin(recipe, results, asked)]
     for model in recipe.models:
+        own = [(run, result) for run, result in results if run.model == model]
         for score in recipe.scores:
             for prompt in recipe.all_prompts():
-                own = [(run, result) for run, result in results if run.model == model]
                 lines += ["", f"## {model}: {score.replace('_', ' ')} by {prompt}", ""]
                 lines += _table(recipe, own, prompt, score)
     seconds = [result.seconds for run, result in results if run.method.peft != UNTRAINED]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tomllib
 from collections import deque
@@ -115,6 +114,7 @@ def adapt(
     )
 
     import infosam
+    from infosam import distributed
 
     check_choice("peft", peft, infosam.peft.methods())
     check_choice("distill", distill, infosam.distill.methods())
@@ -131,7 +131,7 @@ def adapt(
         resume=resume,
         cancelled=stop.cancelled,
     )
-    if os.environ.get("RANK", "0") != "0":  # of several processes, the first one reports
+    if not distributed.reports():
         deque(run, maxlen=0)
         return
     finished = _follow(run, stop, events)

@@ -50,6 +50,14 @@ def check_blocks(blocks: Sequence[int] | None) -> None:
         raise ValueError(f"blocks must be None or increasing block numbers from 0, not {blocks!r}")
 
 
+def check_low_rank(rank: int, alpha: float) -> None:
+    """Raise ValueError unless the rank of a pair of matrices is at least 1 and its scale alpha positive."""
+    if rank < 1:
+        raise ValueError(f"rank must be at least 1, not {rank}")
+    if not alpha > 0:
+        raise ValueError(f"alpha must be positive, not {alpha}")
+
+
 def choose_blocks(student: AdaptableModel, numbers: Sequence[int]) -> list[Any]:
     """The student's blocks with these numbers; `AdaptableModel` says what each of them has.
 

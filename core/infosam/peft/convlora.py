@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infosam.peft.base import Method, check_blocks, choose_blocks
+from infosam.peft.base import Method, check_blocks, check_low_rank, choose_blocks
 from infosam.peft.method_losses import contribute
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel
@@ -136,10 +136,7 @@ class ConvLoRAConfig(Method):
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1, not {self.rank}")
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, not {self.alpha}")
+        check_low_rank(self.rank, self.alpha)
         if self.experts < 2:
             raise ValueError(f"experts must be at least 2, not {self.experts}")
         if not self.balance_weight >= 0:

@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from infosam.peft.base import Method, check_blocks, choose_blocks
+from infosam.peft.base import Method, check_blocks, check_low_rank, choose_blocks
 from infosam.peft.registry import register
 from infosam.types import AdaptableModel, RunMode
 
@@ -102,10 +102,7 @@ class LoRAConfig(Method):
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank must be at least 1, not {self.rank}")
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, not {self.alpha}")
+        check_low_rank(self.rank, self.alpha)
         if self.targets not in get_args(Targets):
             raise ValueError(f"targets must be one of {', '.join(get_args(Targets))}, not {self.targets!r}")
         if self.per_head and self.targets != "qkv":
