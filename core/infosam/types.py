@@ -235,8 +235,8 @@ class ModelInfo:
 class AdaptConfig:
     """Everything that decides an adaptation run; a bad value raises ValueError quoting itself.
 
-    zoom: "auto" also trains and measures on the tiles of the images on which small objects will be answered
-    (`Predictor`); in mode clean only.
+    zoom: "auto" trains and measures on what the adapted model will look at (`Predictor`): tiles around small
+    objects. It learns how large the objects are, too, where clicks begin; in mode clean only.
     steps: optimiser steps; None chooses them from the number of labelled objects. batch_size: prompts per
     step (at least 2: InfoSAM's losses are zero for one). val_fraction: share of the images held out to
     measure. rkd_weight multiplies lambda_compress * L_r + lambda_distill * L_d (METHODS of the paper: 1,
@@ -349,7 +349,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Validated:
-    """Scores of the model as it is, on the held-out images. step 0 is the model before training."""
+    """Scores of the model as it is, on the held-out images. step 0 is the model before training. best: these
+    are the weights to keep, so far."""
 
     step: int
     iou: float

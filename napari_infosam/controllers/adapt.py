@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
@@ -17,6 +17,7 @@ from napari_infosam.controllers.training_process import TrainingProcess
 from napari_infosam.models import adapt_run
 from napari_infosam.models.adapt_run import Ending, Run
 from napari_infosam.models.adapt_state import AdaptState, Interrupted
+from napari_infosam.models.looking import zoom_for
 from napari_infosam.models.session import Session
 from napari_infosam.views.adapt_view import AdaptView
 
@@ -107,6 +108,7 @@ class AdaptController:
         project, run = self._session.project, self.state.run
         if self.state.preflight.blocked or run.is_active or run.card is not None:
             return
+        config = replace(config, zoom=zoom_for(self._session.model_name, self._session.device))
         record = RunRecord.new(project, self._session.model_name, config, self._session.adapter)
         self._launch(project, record, adapt_run.begin(Path(record.folder)), resume=False)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from infosam.types import InfoSAMError, Prompt, Segmentation
 from napari_infosam.controllers.torch_import import import_torch
+from napari_infosam.models.looking import zoom_for
 
 if TYPE_CHECKING:
     from infosam import EmbeddingCache, Predictor
@@ -43,12 +44,13 @@ class Engine:
         model = infosam.load_model(name, adapter=adapter)
         if self._cache is None:
             self._cache = infosam.EmbeddingCache(CACHE_BYTES)
-        # Each closer look is one more embedding, which takes a large model many seconds without a GPU.
-        is_quick = model.family == "pocket" or model.device.type != "cpu"
-        self._predictor = infosam.Predictor(model, zoom="auto" if is_quick else "off", cache=self._cache)
+        device = str(model.device)
+        # A model that knows how large its objects are has learnt to look at them from nearer.
+        zoom = zoom_for(name, device) if model.object_extent is None else "auto"
+        self._predictor = infosam.Predictor(model, zoom, self._cache)
         self._adapted = adapter is not None
         self._image = None
-        return str(model.device)
+        return device
 
     def embed(self, key: Hashable, pixels: NDArray[Any]) -> float:
         """Look at an image, (H, W) or (H, W, 3 | 4); `key` tells it from others.

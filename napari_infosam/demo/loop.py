@@ -162,7 +162,9 @@ class Loop:
         held_out: Sequence[LabelledImage] = self._truths[LABELLED:]
         with ThreadPoolExecutor(1) as pool:
             job = pool.submit(
-                lambda: evaluate(held_out, model=load_model(MODEL, adapter=adapter), prompt=PROMPT)
+                lambda: evaluate(
+                    held_out, model=load_model(MODEL, adapter=adapter), prompt=PROMPT, zoom="auto"
+                )
             )
             self._hand.wait(job.done, "the evaluation", TRAINING_SECONDS)
         return job.result()

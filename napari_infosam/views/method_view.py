@@ -30,7 +30,7 @@ class MethodView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._value = AdaptConfig(zoom="auto")
+        self._value = AdaptConfig()
         self._method = QComboBox()
         for name, title in METHODS.items():
             self._method.addItem(title, name)

@@ -130,7 +130,7 @@ def test_a_larger_model_teaches(
         assert adapter.info.training["teacher"] == teacher
         assert "blocks.2" not in " ".join(load_file(out / "adapter.safetensors"))  # the student stays small
         losses[teacher] = [report.losses for report in reports if isinstance(report, Step)]
-    assert losses[None][0]["structure"] == losses["larger"][0]["structure"]  # the same student and batch
+    assert losses[None][0]["mask"] == losses["larger"][0]["mask"]  # the same student and batch
     assert losses[None][0]["distillation"] != losses["larger"][0]["distillation"]
 
 

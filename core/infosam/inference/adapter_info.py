@@ -43,8 +43,8 @@ class AdapterInfo:
     base_model, base_hash: the model that it adapts, see `base_hash`. peft: see `peft.config_to_dict`.
     training: the `AdaptConfig`. run: how the run ended (status, steps, seconds, ...). normalisation: how raw
     pixels became the model's input. images: all that were trained on or held out. card: None if nothing was
-    measured. versions: of the software. created: UTC, ISO 8601. weights_sha256: of the weights file;
-    `save_adapter` fills it in.
+    measured. versions: of the software. created: UTC, ISO 8601. object_extent: see `PromptableModel`.
+    weights_sha256: of the weights file; `save_adapter` fills it in.
     """
 
     base_model: str
@@ -57,6 +57,7 @@ class AdapterInfo:
     card: Card | None
     versions: Mapping[str, str]
     created: str
+    object_extent: float | None = None
     weights_sha256: str = ""
 
     @classmethod
@@ -85,6 +86,7 @@ class AdapterInfo:
             card=card,
             versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            object_extent=student.object_extent,
         )
 
     def keys(self, split: Literal["train", "validation"] | None = None) -> set[str]:
@@ -170,7 +172,10 @@ def _from_json(data: Any) -> AdapterInfo:
         if wrong:
             raise TypeError(f"{wrong[0]} must be a {kind.__name__}")
     images = tuple(ImageUse(**image) for image in data["images"])
-    return AdapterInfo(**texts, **tables, images=images, card=_card(data["card"]))
+    extent = data.get("object_extent")  # unknown to adapters of earlier versions
+    if not (extent is None or (isinstance(extent, int | float) and extent > 0)):
+        raise ValueError(f"object_extent must be a positive number of pixels, not {extent!r}")
+    return AdapterInfo(**texts, **tables, images=images, card=_card(data["card"]), object_extent=extent)
 
 
 def _card(data: Any) -> Card | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,12 +78,30 @@ def tile_for(box: Box, shape: Shape, image_size: int) -> Tile:
     level = min(
         deepest_level(shape, image_size), math.floor(math.log2(max(1.0, max(shape) / (ROOM * extent))))
     )
+    return tile_at(level, box, shape)
+
+
+def tile_at(level: int, box: Box, shape: Shape) -> Tile:
+    """Of the tiles of one level, the one in whose middle an object in `box` lies best."""
+    r0, c0, r1, c1 = box
     side = math.ceil(max(shape) / 2**level)
     (top, bottom), (left, right) = (
         _span(length, side, middle)
         for length, middle in zip(shape, ((r0 + r1) / 2, (c0 + c1) / 2), strict=True)
     )
     return Tile(level, top, left, bottom, right)
+
+
+def box_around(points: Sequence[tuple[float, float]], extent: float) -> Box:
+    """The box of an object of `extent` pixels, or more, that was clicked at `points` (row, column)."""
+    rows, columns = zip(*points, strict=True)
+    half = extent / 2
+    return (
+        min(rows) + 0.5 - half,
+        min(columns) + 0.5 - half,
+        max(rows) + 0.5 + half,
+        max(columns) + 0.5 + half,
+    )
 
 
 def _span(length: int, side: int, middle: float) -> tuple[int, int]:

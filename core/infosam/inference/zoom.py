@@ -12,7 +12,7 @@ from torch import Tensor
 
 from infosam.data.prompts import tight_box
 from infosam.inference.prompting import checked_mask, decode_prompts, low_resolution
-from infosam.inference.tiles import Box, Shape, Tile, prompt_in, tile_for, whole
+from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.metrics import iou
 from infosam.models.base import PromptableModel
 from infosam.types import BoolArray, ImageEmbedding, Prompt, Zoom
@@ -42,9 +42,10 @@ def answer(
     """Answers to N prompts, in their order.
 
     "off": on the whole image, as the official predictors do it. "auto": a box, or a mask, says how large its
-    object is, and is answered on the smallest tile with room for it. Clicks do not: they are answered on the
-    whole image first, and then ever closer, as long as the mask is small on its tile, lies within it, and is
-    much the same from nearer.
+    object is, and is answered on the smallest tile with room for it. Clicks do not. A model that was adapted
+    to objects of a known extent answers them on the tile that suits such an object, and steps back while the
+    mask is cut by its tile. Any other answers them on the whole image first, and then ever closer, as long as
+    the mask is small on its tile, lies within it, and is much the same from nearer.
 
     Args:
         model: decodes.
@@ -63,20 +64,23 @@ def answer(
         for i, prompt in enumerate(frames)
         if prompt.box is None and prompt.mask is None
     }
+    look = _closer if model.object_extent is None else _farther
     while masks:
-        closer: dict[int, Tile] = {}
+        tiles_again: dict[int, Tile] = {}
         for i, mask in masks.items():
-            tile = _closer(mask, answers[i].tile, frames[i], model.image_size)
+            tile = look(mask, answers[i].tile, frames[i], model.image_size)
             if tile is not None:
-                closer[i] = tile
-        looked = _answers(model, embed, [frames[i] for i in closer], list(closer.values()))
+                tiles_again[i] = tile
+        looked = _answers(model, embed, [frames[i] for i in tiles_again], list(tiles_again.values()))
         before, masks = masks, {}
-        for i, seen in zip(closer, looked, strict=True):
+        for i, seen in zip(tiles_again, looked, strict=True):
             mask = _single_mask(model, seen)
             placed = _placed(mask, seen.tile, shape)
             # From nearer a click may well mean a part of what was seen, and a part of that, down to a speck.
-            if not seen.tile.cuts(mask, shape) and iou(placed, before[i]) >= SAME:
-                answers[i], masks[i] = seen, placed
+            nearer = seen.tile.level > answers[i].tile.level
+            if nearer and (seen.tile.cuts(mask, shape) or iou(placed, before[i]) < SAME):
+                continue
+            answers[i], masks[i] = seen, placed
     return answers
 
 
@@ -128,9 +132,12 @@ def _first_tile(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tile:
     box: Box | None = prompt.box
     if box is None and prompt.mask is not None and prompt.mask.any():
         box = tight_box(prompt.mask)
-    if box is None:
+    if box is not None:
+        return tile_for(_around(box, prompt), shape, model.image_size)
+    clicked = _positive(prompt)
+    if model.object_extent is None or not clicked:
         return whole(shape)
-    return tile_for(_around(box, prompt), shape, model.image_size)
+    return tile_for(box_around(clicked, model.object_extent), shape, model.image_size)
 
 
 def _closer(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Tile | None:
@@ -144,17 +151,32 @@ def _closer(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Til
     return smaller if smaller.level > tile.level else None
 
 
+def _farther(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Tile | None:
+    """A larger tile for the object that was clicked, or None if it lies within its tile.
+
+    mask: on the image. tile: where it was seen.
+    """
+    if tile.level == 0 or not tile.cuts(mask[tile.window], mask.shape):
+        return None
+    return tile_at(tile.level - 1, _around(tight_box(mask), prompt), mask.shape)
+
+
 def _around(box: Box, prompt: Prompt) -> Box:
     """The box, made large enough to hold the clicks that say yes."""
     r0, c0, r1, c1 = box
-    rows = [row for (row, _), label in zip(prompt.points, prompt.labels, strict=True) if label]
-    columns = [column for (_, column), label in zip(prompt.points, prompt.labels, strict=True) if label]
+    rows = [row for row, _ in _positive(prompt)]
+    columns = [column for _, column in _positive(prompt)]
     return (
         min([r0, *rows]),
         min([c0, *columns]),
         max([r1, *(row + 1 for row in rows)]),
         max([c1, *(column + 1 for column in columns)]),
     )
+
+
+def _positive(prompt: Prompt) -> list[tuple[float, float]]:
+    """The clicks that say yes."""
+    return [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
 
 
 def _placed(mask: BoolArray, tile: Tile, shape: Shape) -> BoolArray:

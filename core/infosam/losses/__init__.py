@@ -7,7 +7,7 @@ from infosam.losses.infosam import (
     relation_joint_entropy,
 )
 from infosam.losses.renyi import renyi_entropy
-from infosam.losses.structure import boundary_weight, structure_loss, structure_loss_per_mask, window_for
+from infosam.losses.structure import boundary_weight, structure_loss
 
 __all__ = [
     "boundary_weight",
@@ -17,6 +17,4 @@ __all__ = [
     "relation_joint_entropy",
     "renyi_entropy",
     "structure_loss",
-    "structure_loss_per_mask",
-    "window_for",
 ]

@@ -28,6 +28,8 @@ class PromptableModel(nn.Module, ABC):
             weights (injection, training, loading an adapter) sets it, so that embeddings are never mixed up.
         logit_limit: low-resolution logits are clamped to [-limit, limit] before they are offered as a mask
             prompt, as the family's authors do it; None where they do not.
+        object_extent: the extent (longest side) of a typical object that the model was adapted to, in pixels
+            of the image: where to begin looking for what a click means. None for the pre-trained model.
         refiner: a module behind the mask decoder that has the last word on the masks, or None.
     """
 
@@ -38,6 +40,7 @@ class PromptableModel(nn.Module, ABC):
     sha256: str | None = None
     adapter_id: str | None = None
     logit_limit: float | None = None
+    object_extent: float | None = None
     refiner: MaskRefiner | None
 
     def __init__(self) -> None:

@@ -26,6 +26,7 @@ TOO_FEW = (
     "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
     "trained on everything, for a fixed number of steps."
 )
+FEW_OBJECTS = 20
 UNTRAINED = "The run was cancelled before its first step: this adapter has learnt nothing."
 
 
@@ -140,7 +141,14 @@ class Adaptation:
         if not self.validation:
             notes.append(TOO_FEW)
         if self.validation and outcome.best_step == 0:
-            notes.append("No step scored better than the start: this adapter is the untrained one.")
+            notes.append(
+                "No step scored better than the start: the weights are as they were before training."
+            )
+        n_objects = sum(len(image.objects()) for image in self.validation)
+        if 0 < n_objects < FEW_OBJECTS:
+            notes.append(
+                f"Measured on {n_objects} objects only, where a few hundredths more or less may be chance."
+            )
         if self._current_info is not None:
             known = self._current_info.keys("train") & {image.key for image in self.validation}
             if known:

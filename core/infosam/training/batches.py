@@ -65,7 +65,7 @@ class Batches:
         embedding: ImageEmbedding | None,
     ) -> list[Prompt]:
         rng = np.random.default_rng([self._config.seed, _PROMPTS, step])
-        prompts = training_prompts(masks, rng, mode=self._config.mode)
+        prompts = training_prompts(masks, rng, mode=self._config.mode, step=step)
         if self._config.mode != "clean":
             return prompts
         prompts = [

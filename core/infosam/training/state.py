@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from infosam.models.base import PromptableModel
-from infosam.peft import load_trainable_state, trainable_state
+from infosam.peft import load_trainable_state, peft_parameters, trainable_state
 from infosam.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -26,13 +26,15 @@ from infosam.types import BadInputError
 
 @dataclass
 class Progress:
-    """Where a run stands. validated_at: the step of the last validation, -1 before the first. without_gain:
-    validations since the best one. seconds: spent training, over all sessions."""
+    """Where a run stands. validated_at: the step of the last validation, -1 before the first. best_scores:
+    the best validation's, object by object. without_gain: validations since the best one. seconds: spent
+    training, over all sessions."""
 
     step: int = 0
     validated_at: int = -1
     best_step: int = 0
     best_iou: float | None = None
+    best_scores: list[float] = field(default_factory=list)
     without_gain: int = 0
     seconds: float = 0.0
 
@@ -44,6 +46,8 @@ class RunState:
         student: parameters that ask for a gradient are trained.
         auxiliary: weights that train beside the student, or None.
         lr: the optimiser's learning rate; the schedule overrules it.
+        decoder_share: the share of it with which the pre-trained mask decoder is trained, a `share` that
+            each of the optimiser's groups has.
         identity: JSON values that say which run this is; a checkpoint of another one is refused.
 
     Raises:
@@ -51,17 +55,30 @@ class RunState:
     """
 
     def __init__(
-        self, student: PromptableModel, auxiliary: nn.Module | None, lr: float, identity: Mapping[str, Any]
+        self,
+        student: PromptableModel,
+        auxiliary: nn.Module | None,
+        lr: float,
+        decoder_share: float,
+        identity: Mapping[str, Any],
     ) -> None:
-        trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
-        if not trained:
+        adapted = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        if not adapted:
             raise BadInputError(
                 "the student has no parameter to train: choose a PEFT method other than 'none'"
             )
+        trained = list(peft_parameters(student).values())
+        of_method = {id(parameter) for parameter in trained}
+        decoder = [parameter for parameter in adapted if id(parameter) not in of_method]
         self.student = student
         self.auxiliary = auxiliary if auxiliary is not None else nn.Module()
         trained += [parameter for parameter in self.auxiliary.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.Adam(trained, lr=lr)
+        groups = [
+            {"params": parameters, "share": share}
+            for parameters, share in ((trained, 1.0), (decoder, decoder_share))
+            if parameters
+        ]
+        self.optimiser = torch.optim.Adam(groups, lr=lr)
         self.identity = dict(identity)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}

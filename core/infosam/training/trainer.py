@@ -26,6 +26,7 @@ from infosam.training.samples import SampleSet
 from infosam.training.schedule import (
     cosine_lr,
     cosine_period,
+    decoder_share,
     default_lr,
     default_steps,
     warm_up,
@@ -33,8 +34,8 @@ from infosam.training.schedule import (
 )
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
-from infosam.training.validation import Validator
-from infosam.training.views import views
+from infosam.training.validation import Validator, is_clearly_worse
+from infosam.training.views import typical_extent, views
 from infosam.types import AdaptConfig, BadInputError, Preparing, Report, Started, Step, Validated
 
 Status = Literal["done", "early_stop", "cancelled"]
@@ -45,8 +46,8 @@ _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 class Outcome:
     """How a run ended.
 
-    best: the student's tensors to keep (see `peft.trainable_state`), on the CPU: those with the best
-    validation score best_iou, or the last ones, with best_iou None, where nothing was held out.
+    best: the student's tensors to keep (see `peft.trainable_state`), on the CPU. best_iou: their validation
+    score, None where nothing was held out.
     """
 
     status: Status
@@ -62,8 +63,9 @@ class Trainer:
 
     The teacher embeds every image once. Batches hold at least two different objects: the same
     object under two prompts is one sample, since InfoSAM compares what samples look like, and one label gives
-    it nothing to compare. Validation is by image; the weights with the best score are kept. With nothing held
-    out the number of steps is fixed, the last weights are kept, and no score is claimed.
+    it nothing to compare. Validation is by image. A finished run keeps its last weights unless those of an
+    earlier validation are clearly better (`is_clearly_worse`); one that was stopped keeps those of the best.
+    With nothing held out the number of steps is fixed, the last weights are kept, and no score is claimed.
 
     Every random draw of a step follows from the seed and the step, and torch's generators are in the
     checkpoint, so that a resumed run on the CPU ends with the same bits as an uninterrupted one. `clean` mode
@@ -102,6 +104,8 @@ class Trainer:
         self._stores = TensorStore(folder), TensorStore(folder)
         self._labelled = [image for image in train if image.objects()]
         self._held_out = [image for image in validation if image.objects()]
+        if config.zoom == "auto" and self._labelled:
+            student.object_extent = typical_extent(self._labelled)
         self._train = SampleSet(
             self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
         )
@@ -117,7 +121,8 @@ class Trainer:
         self.steps = config.steps or default_steps(n_objects, config.batch_size, config.mode)
         self._period = cosine_period(self.steps, n_objects, config.batch_size, config.mode)
         self.lr = config.lr or default_lr(student.family, config.mode)
-        self.state = RunState(student, task.auxiliary(), self.lr, self._identity())
+        share = decoder_share(config.mode)
+        self.state = RunState(student, task.auxiliary(), self.lr, share, self._identity())
 
     def run(self) -> Generator[Report, None, Outcome]:
         """Train. Closing the generator between two reports writes a checkpoint and ends the run.
@@ -150,7 +155,7 @@ class Trainer:
             while True:
                 status = self._ending()
                 if validator is not None and self._validation_due(ending=status is not None):
-                    yield self._validate(validator)
+                    yield self._validate(validator, finished=status == "done")
                     status = status or self._ending()
                 if status is not None:
                     break
@@ -186,15 +191,18 @@ class Trainer:
         due = ending or progress.step % self.config.validate_every == 0
         return due and progress.validated_at != progress.step
 
-    def _validate(self, validator: Validator) -> Validated:
+    def _validate(self, validator: Validator, *, finished: bool) -> Validated:
         progress = self.state.progress
         with self._precision():
-            iou = distributed.agree(validator.iou(self.student) if distributed.rank() == 0 else 0.0)
+            scores = distributed.agree(validator.scores(self.student) if distributed.rank() == 0 else [])
+        iou = sum(scores) / len(scores)
         best = progress.best_iou is None or iou > progress.best_iou
         progress.validated_at = progress.step
         progress.without_gain = 0 if best else progress.without_gain + 1
+        # A finished run has learnt all it was to learn; an earlier state is better only if that is clear.
+        best = best or (finished and not is_clearly_worse(scores, progress.best_scores))
         if best:
-            progress.best_iou = iou
+            progress.best_iou, progress.best_scores = iou, scores
             self.state.keep()
         return Validated(progress.step, iou, validator.n_objects, best)
 
@@ -204,7 +212,7 @@ class Trainer:
             progress.step, self._period, self.lr, self.config.final_lr_ratio
         )
         for group in optimiser.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         self.task.train()
         losses = self._losses(batches[progress.step])
         values = {name: float(part.detach()) for name, part in losses.items()}
@@ -280,9 +288,10 @@ class Trainer:
 
     def _views(self, images: Sequence[LabelledImage]) -> list[LabelledImage]:
         """The images as the student will see them."""
-        if self.config.zoom == "off":
+        extent = self.student.object_extent
+        if extent is None:
             return list(images)
-        return [view for image in images for view in views(image, self.teacher.image_size)]
+        return [view for image in images for view in views(image, self.student.image_size, extent)]
 
     def _checkpoint_path(self) -> Path:
         if self._folder is None:

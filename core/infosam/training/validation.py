@@ -3,6 +3,7 @@ click."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,19 @@ from infosam.types import Prompt
 _PROTOCOLS = ("point", "box")
 _MAX_OBJECTS = 128
 _CHUNK = 32
+
+
+def is_clearly_worse(scores: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether scores lie below others of the same objects, on average by more than two standard errors of
+    the difference.
+
+    Of a handful of held-out objects, any one can turn the mean: what is not clear is chance.
+    """
+    differences = np.subtract(others, scores)
+    if len(differences) < 2:
+        return False
+    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    return bool(differences.mean() > 2 * error)
 
 
 class Validator:
@@ -44,10 +58,10 @@ class Validator:
         return len(self._numbers)
 
     @torch.no_grad()
-    def iou(self, model: PromptableModel) -> float:
-        """The mean IoU over objects and both prompts; `model` is put into eval mode."""
+    def scores(self, model: PromptableModel) -> list[float]:
+        """The IoU of each object, the mean of both prompts; `model` is put into eval mode."""
         model.eval()
-        scores: list[Tensor] = []
+        scores = torch.zeros(len(self._numbers))
         by_image: dict[int, list[int]] = {}
         for place, number in enumerate(self._numbers):
             by_image.setdefault(self._data.samples[number].image, []).append(place)
@@ -60,8 +74,10 @@ class Validator:
                 for protocol in _PROTOCOLS:
                     prompts = [self._prompts[protocol][place] for place in chunk]
                     batch = prompt_batch(prompts, [0] * len(chunk), model.device)
-                    scores.append(self._overlap(model.decode(embedding, batch).logits[:, :1], targets, image))
-        return float(torch.cat(scores).mean())
+                    found = self._overlap(model.decode(embedding, batch).logits[:, :1], targets, image)
+                    scores[torch.tensor(chunk)] += found / len(_PROTOCOLS)
+        scored: list[float] = scores.tolist()
+        return scored
 
     def _targets(self, image: int, places: Sequence[int]) -> Tensor:
         height, width = self._data.valid_sizes[image]

@@ -1,33 +1,56 @@
-"""What a model that looks closer sees of a labelled image: the whole, and a tile for every small object."""
+"""What a model that looks closer sees of a labelled image: the whole, or a tile, for every object."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from infosam.data.labelled import LabelledImage, LabelledObject
-from infosam.inference.tiles import Tile, prompt_in, tile_for
+from infosam.data.prompts import interior_pixel
+from infosam.inference.tiles import Shape, Tile, box_around, prompt_in, tile_at, tile_for
 from infosam.types import Prompt
 
 
-def views(image: LabelledImage, image_size: int) -> list[LabelledImage]:
-    """The image, and those of its tiles on which `Predictor(zoom="auto")` would answer a box around one of
-    its objects, each with the objects that it is chosen for.
+def typical_extent(images: Sequence[LabelledImage]) -> float:
+    """The median over all objects of the longest side of their boxes, in pixels of their images."""
+    boxes = [item.box for image in images for item in image.objects()]
+    return float(np.median([max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes]))
+
+
+def views(image: LabelledImage, image_size: int, extent: float) -> list[LabelledImage]:
+    """What `Predictor(zoom="auto")` would look at to answer a box around each object of the image, and a
+    click into it: the image itself, or tiles of it, each with the objects that it is chosen for.
 
     All views keep the image's key and intensity, so that they are split, named and shown as the image is.
-    image_size: of the model's input, in pixels.
+
+    Args:
+        image: labelled objects, at least one.
+        image_size: of the model's input, in pixels.
+        extent: the model's `object_extent`.
     """
-    shape = image.image().shape[:2]
+    height, width = image.image().shape[:2]
+    shape = (height, width)
     members: dict[Tile, list[LabelledObject]] = {}
     for item in image.objects():
-        tile = tile_for(item.box, (shape[0], shape[1]), image_size)
-        if tile.level > 0:
+        boxed, clicked = tile_for(item.box, shape, image_size), _clicked(item, shape, image_size, extent)
+        for tile in dict.fromkeys((boxed, clicked)):
             members.setdefault(tile, []).append(item)
-    return [image, *(_view(image, tile, objects) for tile, objects in members.items())]
+    return [_view(image, tile, objects) for tile, objects in members.items()]
+
+
+def _clicked(item: LabelledObject, shape: Shape, image_size: int, extent: float) -> Tile:
+    """The tile on which a click in the middle of an object ends, if its masks are right."""
+    tile = tile_for(box_around([interior_pixel(item.mask)], extent), shape, image_size)
+    while tile.level > 0 and tile.cuts(item.mask[tile.window], shape):
+        tile = tile_at(tile.level - 1, item.box, shape)
+    return tile
 
 
 def _view(image: LabelledImage, tile: Tile, objects: list[LabelledObject]) -> LabelledImage:
+    if tile.level == 0:
+        return LabelledImage(image.key, image.name, image.image, objects, image.intensity)
     return LabelledImage(
         image.key,
         f"{image.name}, rows {tile.r0}-{tile.r1}, columns {tile.c0}-{tile.c1}",

@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 
 from infosam.distill.supervised import supervised_losses
-from infosam.losses import structure_loss, window_for
+from infosam.losses import structure_loss
+from infosam.losses.mask import dice_loss, focal_loss, sam_mask_loss
 from infosam.types import DecoderOutput
 
 pytestmark = pytest.mark.usefixtures("single_thread")
 
 SIDE = 128
-CLEAN = window_for(SIDE)
 
 
 def case():
@@ -45,8 +45,10 @@ def test_published_modes_supervise_token_0_on_all_pixels(mode, weighted):
 def test_clean_mode_leaves_padding_out():
     output, targets, valid = case()
     losses = supervised_losses(output, targets, valid, "clean")
-    expected = structure_loss(upsampled(output)[:, :1], targets, valid=valid, window=CLEAN)
-    assert losses["structure"].item() == pytest.approx(expected.item())
+    shown = SIDE * 3 // 4  # of the rows; the mean of the focal loss is over all of them
+    rows = upsampled(output)[:, 0, :shown]
+    focal, dice = focal_loss(rows, targets[:, 0, :shown]), dice_loss(rows, targets[:, 0, :shown])
+    assert losses["mask"].item() == pytest.approx((20 * focal * 3 / 4 + dice).mean().item(), rel=1e-5)
     padded = output.logits.detach().clone()
     padded[:, :, 13:] = 40  # of 16 rows, 12 show the image
     changed = supervised_losses(DecoderOutput(padded, output.iou, output.tokens), targets, valid, "clean")
@@ -59,10 +61,7 @@ def test_clean_mode_supervises_the_best_candidate_of_each_prompt():
     logits = upsampled(output).detach()
     candidates = torch.tensor(
         [
-            [
-                structure_loss(logits[n : n + 1, k : k + 1], targets[:1], valid=valid[:1], window=CLEAN)
-                for k in (1, 2, 3)
-            ]
+            [sam_mask_loss(logits[n, k].where(valid[n, 0], -30), targets[n, 0]) for k in (1, 2, 3)]
             for n in range(3)
         ]
     )

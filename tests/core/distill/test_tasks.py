@@ -56,9 +56,9 @@ def gradients(module):
 def test_the_parts_add_up():
     task, data = task_and_batch(rkd_weight=0.7, lambda_compress=0.3, lambda_distill=0.4)
     losses = task(data)
-    parts = {"structure", "multimask", "iou_head", "compression", "distillation"}
+    parts = {"mask", "multimask", "iou_head", "compression", "distillation"}
     assert set(losses) == parts | {"loss", "relation_entropy"}
-    supervised = losses["structure"] + losses["multimask"] + losses["iou_head"]
+    supervised = losses["mask"] + losses["multimask"] + losses["iou_head"]
     total = supervised + 0.7 * (0.3 * losses["compression"] + 0.4 * losses["distillation"])
     assert losses["loss"].item() == pytest.approx(total.item())
     assert [name for name, loss in losses.items() if loss.requires_grad] == ["loss"]
@@ -207,7 +207,7 @@ def test_the_loss_falls(name):
         optimiser.step()
         history.append({part: loss.item() for part, loss in losses.items()})
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
-    assert history[-1]["structure"] < 0.9 * history[0]["structure"]
+    assert history[-1]["mask"] < 0.9 * history[0]["mask"]
 
 
 def test_the_auxiliary_weights_stay_out_of_the_student():

@@ -336,7 +336,7 @@ def test_the_task_adds_its_loss_to_the_supervision_and_trains_the_student_and_it
     assert uses_teacher(name)
     task, data = task_and_batch(name, rkd_weight=0.5)
     losses = task(data)
-    supervised = losses["structure"] + losses["multimask"] + losses["iou_head"]
+    supervised = losses["mask"] + losses["multimask"] + losses["iou_head"]
     if name not in BLOCKS:  # the student starts as the teacher
         assert losses["distillation"].item() == pytest.approx(0, abs=1e-6)
     expected = supervised + 0.5 * task.weight * losses["distillation"]
@@ -354,7 +354,7 @@ def test_the_task_adds_its_loss_to_the_supervision_and_trains_the_student_and_it
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn_like(parameter))
     moved = task(data)
-    supervised = moved["structure"] + moved["multimask"] + moved["iou_head"]
+    supervised = moved["mask"] + moved["multimask"] + moved["iou_head"]
     assert moved["distillation"] > 1e-7
     expected = supervised + 0.5 * task.weight * moved["distillation"]
     assert moved["loss"].item() == pytest.approx(expected.item(), rel=1e-4)

@@ -87,6 +87,17 @@ def test_what_is_loaded_is_what_was_saved(tiny_model: PromptableModel, tmp_path:
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
+def test_it_knows_how_large_its_objects_are(tiny_model: PromptableModel, tmp_path: Path) -> None:
+    student = trained(tiny_model)
+    student.object_extent = 37.5
+    round_to_half(student)
+    save_adapter(student, tmp_path / "adapter", info_of(student))
+    assert load_adapter(tmp_path / "adapter", tiny_model).object_extent == 37.5
+    assert tiny_model.object_extent is None
+    forget("object_extent")(tmp_path / "adapter")  # as adapters of earlier versions are
+    assert load_adapter(tmp_path / "adapter", tiny_model).object_extent is None
+
+
 def test_the_base_is_left_as_it_was(tiny_model: PromptableModel, saved: Path) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_model.state_dict().items()}
     fingerprint = tiny_model.fingerprint
@@ -353,6 +364,7 @@ def remove(name: str) -> Callable[[Path], None]:
         (forget("peft"), r"adapter\.json is damaged \(KeyError: 'peft'"),
         (forget("format"), r"adapter\.json is damaged"),
         (edit(images=[{"key": 1}]), r"adapter\.json is damaged"),
+        (edit(object_extent=-3), r"damaged \(ValueError: object_extent must be a positive number"),
         (edit(training=3), r"damaged \(TypeError: training must be a dict"),
         (edit(format=99), "has format 99, and this version of infosam reads up to 1: update"),
         (edit(base_model="sam_vit_b"), "belongs to sam_vit_b, not to sam_pocket"),

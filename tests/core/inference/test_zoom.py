@@ -160,6 +160,36 @@ def test_clicks_are_answered_ever_closer(
         assert seen.tile.contains((510, 510))
 
 
+@pytest.mark.parametrize(
+    ("mask_on", "level"),
+    [
+        ({3: square(30)}, 3),
+        ({}, 3),  # nothing is seen: what is farther off would say no more
+        ({0: square(100), 1: square(100), 2: square(100), 3: square(100)}, 2),  # the first that shows its end
+        ({0: square(9), 1: square(600), 2: square(600), 3: square(600)}, 0),
+    ],
+)
+def test_a_model_that_knows_its_objects_begins_at_their_size_and_steps_back(
+    model: PromptableModel, monkeypatch: pytest.MonkeyPatch, mask_on: dict[int, np.ndarray], level: int
+) -> None:
+    scripted(monkeypatch, mask_on)
+    monkeypatch.setattr(model, "object_extent", 30.0)
+    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
+    assert seen.tile.level == level
+    assert seen.tile.contains((510, 510))
+
+
+def test_clicks_far_apart_are_answered_on_one_tile(
+    model: PromptableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, {})
+    monkeypatch.setattr(model, "object_extent", 30.0)
+    points = ((400, 400), (450, 450), (3, 3))
+    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=points, labels=(1, 1, 0))], "auto")
+    assert seen.tile.level == 1
+    assert all(seen.tile.contains(point) for point in points[:2])
+
+
 def test_clicks_that_say_no_alone_stay_on_the_whole_image(
     model: PromptableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,9 @@ from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.models.base import PromptableModel
 from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from infosam.training.failure import NotFinite, OutOfMemory
+from infosam.training.schedule import decoder_share
 from infosam.training.trainer import Outcome, Trainer
+from infosam.training.validation import Validator, is_clearly_worse
 from infosam.types import (
     RUN_MODES,
     AdaptConfig,
@@ -84,14 +86,41 @@ def test_small_objects_are_trained_on_from_nearer_but_counted_once(
     reports, outcome = drain(make_trainer(tiny_model, images[:2], images[2:], config).run())
     (started,) = of_kind(reports, Started)
     assert (started.n_images, started.n_objects, started.n_val_images, started.n_val_objects) == (2, 4, 1, 2)
-    assert of_kind(reports, Preparing)[-1].total > 3  # the images and their tiles
+    assert of_kind(reports, Preparing)[-1].total == 3  # a tile of each image: nothing is seen on the whole
     assert outcome.steps == 2
+
+
+def test_looking_closer_a_student_learns_how_large_its_objects_are(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    images = labelled_images(3)
+    far, near = (make_trainer(tiny_model, images, [], config_of(zoom=zoom)) for zoom in ("off", "auto"))
+    boxes = [item.box for image in images for item in image.objects()]
+    extents = sorted(max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes)
+    assert near.student.object_extent == np.median(extents)
+    assert far.student.object_extent is tiny_model.object_extent is None
+
+
+@pytest.mark.parametrize(("mode", "share"), [("clean", 0.2), ("paper", 1), ("official", 1)])
+def test_in_clean_mode_the_decoder_is_trained_gently(
+    tiny_model: PromptableModel, labelled_images: Make, mode: RunMode, share: float
+) -> None:
+    config = config_of(peft="adapter", mode=mode, steps=3)
+    trainer = make_trainer(tiny_model, labelled_images(2), [], config)
+    for report in trainer.run():
+        if isinstance(report, Step):
+            added, decoder = trainer.state.optimiser.param_groups
+            assert (added["lr"], decoder["lr"]) == pytest.approx((report.lr, share * report.lr))
+    of_decoder = {id(parameter) for parameter in trainer.student.mask_decoder().parameters()}
+    assert {id(parameter) for parameter in decoder["params"]} == of_decoder
+    assert not {id(parameter) for parameter in added["params"]} & of_decoder
 
 
 @pytest.mark.parametrize("mode", RUN_MODES)
 def test_a_run_reports_and_learns(tiny_model: PromptableModel, labelled_images: Make, mode: RunMode) -> None:
     images = labelled_images(5)
-    config = config_of(mode=mode, steps=30, validate_every=10, lr=5e-3)
+    # The decoder alone is trained here, in clean mode with a share of the learning rate.
+    config = config_of(mode=mode, steps=30, validate_every=10, lr=5e-3 / decoder_share(mode))
     reports, outcome = drain(make_trainer(tiny_model, images[:4], images[4:], config).run())
 
     (started,) = of_kind(reports, Started)
@@ -108,8 +137,8 @@ def test_a_run_reports_and_learns(tiny_model: PromptableModel, labelled_images: 
     end = 0.1 if mode != "official" else 0.35  # 2 of the cosine's 3 steps per epoch are run
     assert steps[-1].lr == pytest.approx(config.lr * end, rel=0.1)
     assert steps[-1].eta == 0 < steps[0].eta
-    structure = [report.losses["structure"] for report in steps]
-    assert sum(structure[-5:]) < 0.9 * sum(structure[:5])
+    masks = [report.losses["mask" if mode == "clean" else "structure"] for report in steps]
+    assert sum(masks[-8:]) < 0.9 * sum(masks[:8])  # eight batches have every kind of prompt
     assert (outcome.status, outcome.steps) == ("done", 30)
 
 
@@ -138,11 +167,31 @@ def test_the_best_weights_are_kept(tiny_model: PromptableModel, labelled_images:
             states[report.step] = {n: t.clone() for n, t in peft.trainable_state(trainer.student).items()}
     run.close()
     validated = of_kind(reports, Validated)
-    best = max(validated, key=lambda report: report.iou)
-    assert best.best
+    best = [report for report in validated if report.best][-1]
+    assert best.iou == max(report.iou for report in validated) or best is validated[-1]
     assert trainer.state.progress.best_step == best.step
     assert trainer.state.progress.best_iou == best.iou
     assert same(trainer.state.best, {name: tensor.detach() for name, tensor in states[best.step].items()})
+
+
+@pytest.mark.parametrize("clearly", [True, False])
+def test_a_finished_run_gives_way_to_an_earlier_state_only_if_it_is_clearly_worse(
+    tiny_model: PromptableModel, labelled_images: Make, monkeypatch: pytest.MonkeyPatch, clearly: bool
+) -> None:
+    images = labelled_images(4)
+    scores = iter([[0.5, 0.5], [0.6, 0.8], [0.55, 0.75] if clearly else [0.3, 0.85]])
+    monkeypatch.setattr(Validator, "scores", lambda *_: next(scores))
+    config = config_of(steps=4, validate_every=2)
+    reports, outcome = drain(make_trainer(tiny_model, images[:3], images[3:], config).run())
+    assert [report.best for report in of_kind(reports, Validated)] == [True, True, not clearly]
+    assert outcome.best_step == (2 if clearly else 4)
+
+
+def test_what_is_clearly_worse() -> None:
+    assert is_clearly_worse([0.1, 0.2, 0.3, 0.4], [0.2, 0.29, 0.41, 0.5])
+    assert not is_clearly_worse([0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.8])  # all by one object
+    assert not is_clearly_worse([0.2, 0.29, 0.41, 0.5], [0.1, 0.2, 0.3, 0.4])
+    assert not is_clearly_worse([0.1], [0.9])  # one object says nothing
 
 
 def test_early_stop(tiny_model: PromptableModel, labelled_images: Make) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from infosam.data.labelled import LabelledImage, LabelledObject
-from infosam.inference.tiles import tile_for
-from infosam.training.views import views
+from infosam.inference.tiles import box_around, tile_for
+from infosam.training.views import typical_extent, views
 from infosam.types import AdaptConfig, Prompt
 
 SHAPE, SIZE = (400, 600), 128
@@ -27,9 +27,10 @@ def image() -> LabelledImage:
 
 
 def test_every_small_object_is_seen_whole_on_the_tile_that_answers_its_box(image: LabelledImage) -> None:
-    whole, *tiles = views(image, SIZE)
-    assert whole is image
-    seen = {item.key: (view, item) for view in tiles for item in view.objects()}
+    found = views(image, SIZE, extent=1000)  # clicks are looked for on the whole image
+    (whole,) = [view for view in found if view.image().shape == image.image().shape]
+    assert [item.key for item in whole.objects()] == ["0", "1", "2", "3"]
+    seen = {item.key: (view, item) for view in found if view is not whole for item in view.objects()}
     assert set(seen) == {"0", "1", "2"}  # the last is large
     for number, box in enumerate(BOXES[:3]):
         view, item = seen[str(number)]
@@ -42,8 +43,25 @@ def test_every_small_object_is_seen_whole_on_the_tile_that_answers_its_box(image
         assert item.mask[int(item.prompt.points[0][0]), int(item.prompt.points[0][1])]
 
 
+def test_every_object_is_seen_where_a_click_will_look_for_it(image: LabelledImage) -> None:
+    found = views(image, SIZE, extent=20)
+    for number, (r0, c0, r1, c1) in enumerate(BOXES):
+        middle = (r0 + r1 - 1) // 2, (c0 + c1 - 1) // 2
+        tile = tile_for(box_around([middle], 20), SHAPE, SIZE)
+        seen = [(view, item) for view in found for item in view.objects() if item.key == str(number)]
+        assert all(item.area == image.objects()[number].area for _, item in seen)  # none is cut
+        on_tile = [view for view, _ in seen if np.array_equal(view.image(), image.image()[tile.window])]
+        assert len(on_tile) == (number < 3)  # where the last does not fit
+    assert len(found) == len({view.name for view in found})
+
+
+def test_the_typical_extent_is_the_median_of_all_objects(image: LabelledImage) -> None:
+    assert typical_extent([image]) == (20 + 30) / 2  # of 30, 20, 8 and 490
+    assert typical_extent([image, LabelledImage("", "", image.image, image.objects()[:1])]) == 30
+
+
 def test_views_stay_the_image_they_are_of(image: LabelledImage) -> None:
-    found = views(image, SIZE)
+    found = views(image, SIZE, extent=30)
     assert len(found) > 1
     assert {view.key for view in found} == {image.key}
     assert {view.intensity for view in found} == {image.intensity}

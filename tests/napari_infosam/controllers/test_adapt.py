@@ -165,6 +165,7 @@ def test_pressing_adapt_runs_the_command_on_the_labels_as_they_are(bench: Bench,
     assert process.command[1:5] == ["-P", "-m", "infosam.cli", "adapt"]
     assert process.command[5] == str(bench.project.folder)
     options = {"model": "sam_pocket", "peft": "lora", "distill": "none", "steps": "7", "seed": "4"}
+    options |= {"zoom": "auto"}  # as the model is asked on the canvas
     options |= {"current": str(current), "revision": str(bench.project.revision)}
     assert {name: process.option(name) for name in options} == options
     assert process.folder.parent == bench.project.folder / "adapters"

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from infosam.data.scenes import make_scene
+from infosam.models.base import PromptableModel
 from infosam.types import InfoSAMError, Prompt
 from napari_infosam.controllers.engine import Engine
+from napari_infosam.models.looking import zoom_for
 
 CLICK = Prompt(points=((40.0, 40.0),), labels=(1,))
 
@@ -31,6 +33,29 @@ def test_going_back_to_an_image_embeds_nothing(monkeypatch: pytest.MonkeyPatch) 
     engine.embed("one", one)
     assert len(encoded) == 2
     assert np.array_equal(engine.answer("one", CLICK).logits, first.logits)
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "zoom"),
+    [
+        ("sam_pocket", "cpu", "auto"),
+        ("sam_vit_b", "cuda:0", "auto"),
+        ("sam_vit_b", "", "auto"),  # not loaded yet
+        ("sam_vit_b", "cpu", "off"),
+    ],
+)
+def test_large_models_without_a_gpu_look_at_the_whole_image(model: str, device: str, zoom: str) -> None:
+    assert zoom_for(model, device) == zoom
+
+
+def test_a_model_looks_as_it_was_trained_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_infosam.controllers.engine.zoom_for", lambda *_: "off")
+    engine = Engine()
+    engine.load("sam_pocket", None)
+    assert engine._loaded().zoom == "off"
+    monkeypatch.setattr(PromptableModel, "object_extent", 20.0)  # as an adapter leaves it
+    engine.load("sam_pocket", None)
+    assert engine._loaded().zoom == "auto"
 
 
 def test_an_image_that_is_not_prepared_is_not_answered() -> None:

@@ -193,7 +193,7 @@ def test_the_section_fits_its_width(view: AdaptView, qtbot: QtBot, run: Run) -> 
 def test_the_method_comes_back_as_it_was_set(qtbot: QtBot) -> None:
     view = MethodView()
     qtbot.addWidget(view)
-    assert view.value() == AdaptConfig(zoom="auto")
+    assert view.value() == AdaptConfig()
     told: list[AdaptConfig] = []
     view.valueChanged.connect(told.append)
     config = AdaptConfig(peft="hqsam", distill="pkd", steps=40, lr=1e-3, seed=5)
