@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from infosam.distill import uses_teacher
 from infosam.inference.adapter import load_adapter, read_adapter_info
 from infosam.inference.evaluate import Progress, Settings
 from infosam.inference.evaluate import evaluate as evaluate_images
+from infosam.inference.zoom import zoom_of
 from infosam.metrics import ScoringProtocol
 from infosam.models import registry
 from infosam.models.base import PromptableModel
@@ -61,7 +63,7 @@ def evaluate(
     model: PromptableModel | str,
     prompt: str = "box",
     protocol: ScoringProtocol = "clean",
-    zoom: Zoom = "off",
+    zoom: Zoom | None = None,
     objects: str = "auto",
     limit: int | None = None,
     seed: int = 0,
@@ -75,7 +77,8 @@ def evaluate(
         model: a model or its name.
         prompt: box, point, points3, points5 or road5.
         protocol: clean (means over objects) or official (as InfoSAM's released scripts; means over images).
-        zoom: off (the whole image at once) or auto (small objects from nearer); see `Predictor`.
+        zoom: off (the whole image at once) or auto (small objects from nearer); see `Predictor`. None: as the
+            model was adapted to in the clean protocol, off in the official one.
         objects: what one object is, for paths: auto, image, components or labels.
         limit: use only that many images, chosen by `seed`.
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
@@ -85,13 +88,15 @@ def evaluate(
     Raises:
         BadInputError: the data or a setting cannot be used, or nothing is left to evaluate.
     """
-    settings = Settings(prompt, protocol, seed, zoom)
+    settings = Settings(prompt, protocol, seed, zoom or "off")
     seen = set() if exclude is None else read_adapter_info(Path(exclude)).keys()
     images = read_images(data, objects=objects, limit=limit, seed=seed)
     unseen = [image for image in images if image.key not in seen]
     if not unseen:
         raise BadInputError(f"{exclude} has seen all {len(images)} images: evaluate on others")
     loaded = load_model(model) if isinstance(model, str) else model
+    if zoom is None and protocol == "clean":
+        settings = replace(settings, zoom=zoom_of(loaded))
     with memory_errors(loaded.device):
         return evaluate_images(unseen, loaded, settings, progress=progress)
 

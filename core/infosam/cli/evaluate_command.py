@@ -20,7 +20,7 @@ from infosam.cli.options import (
     Objects,
     Seed,
     Threads,
-    ZoomOption,
+    ZoomAsAdapted,
     check_choice,
     check_model,
     check_objects,
@@ -45,7 +45,7 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="clean: means over objects. official: as InfoSAM's released scripts.")
     ] = "clean",
-    zoom: ZoomOption = "off",
+    zoom: ZoomAsAdapted = None,
     objects: Objects = "auto",
     limit: Limit = None,
     seed: Seed = 0,
@@ -57,7 +57,8 @@ def evaluate(
     """Score a model, with or without an adapter, on labelled data."""
     check_choice("prompt", prompt, PROMPT_PROTOCOLS)
     check_choice("protocol", protocol, ("clean", "official"))
-    check_choice("zoom", zoom, ZOOMS)
+    if zoom is not None:
+        check_choice("zoom", zoom, ZOOMS)
     check_objects(objects)
     check_model(model)
 
@@ -75,7 +76,7 @@ def evaluate(
             model=loaded,
             prompt=prompt,
             protocol=cast("ScoringProtocol", protocol),
-            zoom=cast("Zoom", zoom),
+            zoom=cast("Zoom | None", zoom),
             objects=objects,
             limit=limit,
             seed=seed,

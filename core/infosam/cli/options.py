@@ -31,6 +31,10 @@ ZoomOption = Annotated[
     str,
     typer.Option("--zoom", help="auto: look at small objects from nearer. off: the whole image at once."),
 ]
+ZoomAsAdapted = Annotated[
+    str | None,
+    typer.Option("--zoom", help="auto or off; by default as the adapter was trained, and off without one."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

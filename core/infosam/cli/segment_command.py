@@ -14,7 +14,7 @@ from infosam.cli.options import (
     Checkpoint,
     Device,
     Model,
-    ZoomOption,
+    ZoomAsAdapted,
     check_choice,
     check_model,
 )
@@ -31,7 +31,7 @@ def segment(
     box: Annotated[str | None, typer.Option(help="r0,c0,r1,c1: the pixel edges of a box.")] = None,
     model: Model = "sam_pocket",
     adapter: AdapterFolder = None,
-    zoom: ZoomOption = "off",
+    zoom: ZoomAsAdapted = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -41,14 +41,16 @@ def segment(
     edges = None if box is None else _numbers(box, 4, "--box")
     if not points and edges is None:
         raise typer.BadParameter("give at least one --point or a --box")
-    check_choice("zoom", zoom, ZOOMS)
+    if zoom is not None:
+        check_choice("zoom", zoom, ZOOMS)
     check_model(model)
 
     import infosam
     from infosam.data.io import read_image, write_mask
 
     predictor = infosam.Predictor(
-        infosam.load_model(model, checkpoint=checkpoint, adapter=adapter, device=device), cast("Zoom", zoom)
+        infosam.load_model(model, checkpoint=checkpoint, adapter=adapter, device=device),
+        cast("Zoom | None", zoom),
     )
     predictor.set_image(read_image(image))
     # One click is ambiguous, and the best of three candidates answers it; more prompts mean one object.

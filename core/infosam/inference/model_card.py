@@ -28,7 +28,8 @@ predictor = infosam.Predictor(model)
 ```
 
 or choose it in napari under "Annotate & adapt". On the command line, `infosam segment` and `infosam evaluate`
-take it as `--model {base} --adapter path/to/this/folder`. It fits {base} with the weights
+take it as `--model {base} --adapter path/to/this/folder`. {looking}
+It fits {base} with the weights
 `{base_hash}` and no other.
 
 ## Training
@@ -74,6 +75,7 @@ def model_card(info: AdapterInfo, n_bytes: int) -> str:
         training=_training(info, n_bytes),
         data=_data(info),
         normalisation=_normalisation(info),
+        looking=_looking(info),
     )
 
 
@@ -111,6 +113,15 @@ def _training(info: AdapterInfo, n_bytes: int) -> str:
 def _data(info: AdapterInfo) -> str:
     rows = [(image.name, str(image.n_objects), image.split) for image in info.images]
     return _table(("image", "objects", "used for"), rows)
+
+
+def _looking(info: AdapterInfo) -> str:
+    if info.object_extent is None:
+        return "It looks at whole images."
+    return (
+        f"It was trained on objects of about {info.object_extent:.0f} pixels, looks at them from near, and "
+        'expects objects of that size where it is clicked; `zoom="off"` (`--zoom off`) shows it whole images.'
+    )
 
 
 def _normalisation(info: AdapterInfo) -> str:

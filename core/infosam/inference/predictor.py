@@ -16,7 +16,7 @@ from infosam.data.io import content_hash
 from infosam.inference.arguments import check_inside, make_prompt
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.tiles import Shape, Tile, whole
-from infosam.inference.zoom import Answer, answer, to_image, to_whole
+from infosam.inference.zoom import Answer, answer, to_image, to_whole, zoom_of
 from infosam.models.base import PromptableModel
 from infosam.types import (
     ZOOMS,
@@ -60,6 +60,7 @@ class Predictor:
             small objects are looked at from nearer, on overlapping tiles of the image that are embedded as
             they are needed. Masks come at the resolution of the image either way, and low-resolution
             logits in the frame of the whole image: for a small object its mask is the better mask prompt.
+            None: as the model was adapted to, and "off" for a pre-trained one.
         cache: embeddings of earlier images, and of tiles, shared between predictors if wanted. Without one,
             "auto" embeds the tiles anew for every prompt.
 
@@ -68,12 +69,12 @@ class Predictor:
     """
 
     def __init__(
-        self, model: PromptableModel, zoom: Zoom = "off", cache: EmbeddingCache | None = None
+        self, model: PromptableModel, zoom: Zoom | None = None, cache: EmbeddingCache | None = None
     ) -> None:
-        if zoom not in ZOOMS:
+        if zoom is not None and zoom not in ZOOMS:
             raise ValueError(f"zoom must be one of {', '.join(ZOOMS)}, not {zoom!r}")
         self.model = model
-        self.zoom = zoom
+        self.zoom: Zoom = zoom or zoom_of(model)
         self.cache = cache
         self._image: _Image | None = None
 

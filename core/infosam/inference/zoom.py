@@ -32,6 +32,11 @@ class Answer:
     tile: Tile
 
 
+def zoom_of(model: PromptableModel) -> Zoom:
+    """How a model looks unless it is told: as it was adapted to, and a pre-trained one at the whole image."""
+    return "off" if model.object_extent is None else "auto"
+
+
 def answer(
     model: PromptableModel,
     embed: Callable[[Tile], ImageEmbedding],

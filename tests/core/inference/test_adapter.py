@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from infosam import peft
+from infosam import Predictor, peft
 from infosam.data.labelled import LabelledImage
 from infosam.inference.adapter import (
     AdapterInfo,
@@ -92,8 +92,11 @@ def test_it_knows_how_large_its_objects_are(tiny_model: PromptableModel, tmp_pat
     student.object_extent = 37.5
     round_to_half(student)
     save_adapter(student, tmp_path / "adapter", info_of(student))
-    assert load_adapter(tmp_path / "adapter", tiny_model).object_extent == 37.5
-    assert tiny_model.object_extent is None
+    loaded = load_adapter(tmp_path / "adapter", tiny_model)
+    assert loaded.object_extent == 37.5
+    assert Predictor(loaded).zoom == "auto"  # as it was trained
+    assert Predictor(tiny_model).zoom == "off"
+    assert "objects of about 38 pixels" in (tmp_path / "adapter" / "README.md").read_text()
     forget("object_extent")(tmp_path / "adapter")  # as adapters of earlier versions are
     assert load_adapter(tmp_path / "adapter", tiny_model).object_extent is None
 
