@@ -87,7 +87,7 @@ class Recipe:
     training: fields of AdaptConfig for all methods. train_images: so many are drawn from the training part by
     the seed; None takes all. max_objects: so many of an image's objects are used, a fixed sample; None takes
     all. baseline: the method that the others are compared with, pair by pair. paper: published figures in
-    percent, by score, method and test part.
+    percent, by score, method and test part. reading: what the figures say, in Markdown, to stand above them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -104,6 +104,7 @@ class Recipe:
     scores: tuple[str, ...] = ("iou",)
     baseline: str | None = None
     paper: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    reading: str = ""
 
     def training_of(self, method: Method, data: DataSet) -> dict[str, Any]:
         """The fields of AdaptConfig that are said for this method on these data."""

@@ -20,6 +20,8 @@ _MIN_PAIRS = 3  # of runs, for a paired test
 def render(recipe: Recipe, results: Results, asked: int) -> str:
     """The recipe's tables. asked: how many runs it has in all; what is missing is said."""
     lines = [f"# {recipe.name}", "", _origin(recipe, results, asked)]
+    if recipe.reading:
+        lines += ["", recipe.reading.strip()]
     for model in recipe.models:
         own = [(run, result) for run, result in results if run.model == model]
         for score in recipe.scores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_table_gives_means_errors_gains_and_the_difference_from_the_baseline()
     assert both[1:4] == ["0.630 ± 0.010", "0.630 ± 0.010", "+0.130"]
     # Four differences, twice 0.02 and twice 0.04: t = 0.03 / (0.011547 / 2) = 5.196, 3 degrees of freedom.
     assert both[-1] == "+0.030 (p = 0.01, 4 pairs)"
+
+
+def test_a_reading_stands_above_the_tables() -> None:
+    plain, read = (
+        render(replace(RECIPE, reading=text), everything(), asked=10) for text in ("", "In words.\n")
+    )
+    assert read.replace("\nIn words.\n", "", 1) == plain
+    assert read.index("In words.") < read.index("## ")
 
 
 def test_a_table_says_what_is_missing_and_where_figures_come_from() -> None:
