@@ -26,7 +26,7 @@ TOO_FEW = (
     "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
     "trained on everything, for a fixed number of steps."
 )
-FEW_OBJECTS = 20
+FEW_OBJECTS = 20  # measured on fewer, a score says little
 UNTRAINED = "The run was cancelled before its first step: this adapter has learnt nothing."
 
 
@@ -146,9 +146,7 @@ class Adaptation:
             )
         n_objects = sum(len(image.objects()) for image in self.validation)
         if 0 < n_objects < FEW_OBJECTS:
-            notes.append(
-                f"Measured on {n_objects} objects only, where a few hundredths more or less may be chance."
-            )
+            notes.append("With so few objects, a few hundredths more or less may be chance.")
         if self._current_info is not None:
             known = self._current_info.keys("train") & {image.key for image in self.validation}
             if known:
