@@ -70,6 +70,7 @@ def test_adapt_writes_an_adapter_that_predicts_what_was_scored(
         assert finished.card.new[prompt].n_objects == 2
         assert finished.card.new[prompt].iou is not None
     assert finished.card.current is None
+    assert "so few objects" in finished.card.note
 
     adapted = load_adapter(adapter.folder, tiny_model)
     held_out = [image for image in images if image.key in adapter.info.keys("validation")]

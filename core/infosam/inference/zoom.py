@@ -71,14 +71,14 @@ def answer(
     }
     look = _closer if model.object_extent is None else _farther
     while masks:
-        tiles_again: dict[int, Tile] = {}
+        next_tiles: dict[int, Tile] = {}
         for i, mask in masks.items():
             tile = look(mask, answers[i].tile, frames[i], model.image_size)
             if tile is not None:
-                tiles_again[i] = tile
-        looked = _answers(model, embed, [frames[i] for i in tiles_again], list(tiles_again.values()))
+                next_tiles[i] = tile
+        looked = _answers(model, embed, [frames[i] for i in next_tiles], list(next_tiles.values()))
         before, masks = masks, {}
-        for i, seen in zip(tiles_again, looked, strict=True):
+        for i, seen in zip(next_tiles, looked, strict=True):
             mask = _single_mask(model, seen)
             placed = _placed(mask, seen.tile, shape)
             # From nearer a click may well mean a part of what was seen, and a part of that, down to a speck.
