@@ -57,8 +57,7 @@ def evaluate(
     """Score a model, with or without an adapter, on labelled data."""
     check_choice("prompt", prompt, PROMPT_PROTOCOLS)
     check_choice("protocol", protocol, ("clean", "official"))
-    if zoom is not None:
-        check_choice("zoom", zoom, ZOOMS)
+    check_choice("zoom", zoom, ZOOMS)
     check_objects(objects)
     check_model(model)
 

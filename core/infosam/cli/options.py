@@ -39,9 +39,9 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    """Raise typer.BadParameter (exit 2) unless `value` is one of `choices`."""
-    if value not in choices:
+def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None:
+    """Raise typer.BadParameter (exit 2) unless `value` is one of `choices`, or None: not given."""
+    if value is not None and value not in choices:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=f"--{option}")
 
 

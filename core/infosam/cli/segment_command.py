@@ -41,8 +41,7 @@ def segment(
     edges = None if box is None else _numbers(box, 4, "--box")
     if not points and edges is None:
         raise typer.BadParameter("give at least one --point or a --box")
-    if zoom is not None:
-        check_choice("zoom", zoom, ZOOMS)
+    check_choice("zoom", zoom, ZOOMS)
     check_model(model)
 
     import infosam

@@ -88,3 +88,8 @@ class LabelledImage:
 
     def __repr__(self) -> str:
         return f"LabelledImage({self.name!r}, {len(self._objects)} objects)"
+
+
+def count_objects(images: Sequence[LabelledImage]) -> int:
+    """All labelled objects of the images."""
+    return sum(len(image.objects()) for image in images)

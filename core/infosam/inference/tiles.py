@@ -46,7 +46,7 @@ class Tile:
 
     def cuts(self, mask: BoolArray, shape: Shape) -> bool:
         """Whether an object goes on beyond the tile: its mask, of the tile's shape, touches an edge of the
-        tile that is not one of the image, of `shape`."""
+        tile that is not one of the image, of `shape`. The whole image cuts nothing."""
         inner = (
             (self.r0 > 0, mask[0]),
             (self.c0 > 0, mask[:, 0]),

@@ -161,7 +161,7 @@ def _farther(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Ti
 
     mask: on the image. tile: where it was seen.
     """
-    if tile.level == 0 or not tile.cuts(mask[tile.window], mask.shape):
+    if not tile.cuts(mask[tile.window], mask.shape):
         return None
     return tile_at(tile.level - 1, _around(tight_box(mask), prompt), mask.shape)
 

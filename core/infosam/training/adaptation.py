@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from infosam import distill, distributed, peft
-from infosam.data.labelled import LabelledImage
+from infosam.data.labelled import LabelledImage, count_objects
 from infosam.inference.adapter import load_adapter, round_to_half, save_adapter
 from infosam.inference.adapter_info import AdapterInfo, read_adapter_info
 from infosam.inference.card import card_scores
@@ -144,8 +144,7 @@ class Adaptation:
             notes.append(
                 "No step scored better than the start: the weights are as they were before training."
             )
-        n_objects = sum(len(image.objects()) for image in self.validation)
-        if 0 < n_objects < FEW_OBJECTS:
+        if 0 < count_objects(self.validation) < FEW_OBJECTS:
             notes.append("With so few objects, a few hundredths more or less may be chance.")
         if self._current_info is not None:
             known = self._current_info.keys("train") & {image.key for image in self.validation}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -33,10 +34,14 @@ class Progress:
     step: int = 0
     validated_at: int = -1
     best_step: int = 0
-    best_iou: float | None = None
     best_scores: list[float] = field(default_factory=list)
     without_gain: int = 0
     seconds: float = 0.0
+
+    @property
+    def best_iou(self) -> float | None:
+        """The mean of the best scores, None before the first validation."""
+        return fmean(self.best_scores) if self.best_scores else None
 
 
 class RunState:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from infosam import distributed
-from infosam.data.labelled import LabelledImage
+from infosam.data.labelled import LabelledImage, count_objects
 from infosam.distill import Task, TrainingBatch
 from infosam.models.base import PromptableModel
 from infosam.models.device import has_fast_bfloat16
@@ -112,7 +113,7 @@ class Trainer:
         self._validation = SampleSet(
             self._views(self._held_out), teacher, config.mode, self._stores[1], embed=False
         )
-        n_objects = _count(self._labelled)
+        n_objects = count_objects(self._labelled)
         if n_objects < 2:
             raise BadInputError(
                 f"training needs at least 2 labelled objects, not {n_objects}: InfoSAM compares the objects "
@@ -195,14 +196,14 @@ class Trainer:
         progress = self.state.progress
         with self._precision():
             scores = distributed.agree(validator.scores(self.student) if distributed.rank() == 0 else [])
-        iou = sum(scores) / len(scores)
+        iou = fmean(scores)
         best = progress.best_iou is None or iou > progress.best_iou
         progress.validated_at = progress.step
         progress.without_gain = 0 if best else progress.without_gain + 1
         # A finished run has learnt all it was to learn; an earlier state is better only if that is clear.
         best = best or (finished and not is_clearly_worse(scores, progress.best_scores))
         if best:
-            progress.best_iou, progress.best_scores = iou, scores
+            progress.best_scores = scores
             self.state.keep()
         return Validated(progress.step, iou, validator.n_objects, best)
 
@@ -243,9 +244,9 @@ class Trainer:
     def _started(self) -> Started:
         return Started(
             n_images=len(self._labelled),
-            n_objects=_count(self._labelled),
+            n_objects=count_objects(self._labelled),
             n_val_images=len(self._held_out),
-            n_val_objects=_count(self._held_out),
+            n_val_objects=count_objects(self._held_out),
             steps=self.steps,
             trainable=self.state.n_trainable,
             device=str(self.student.device),
@@ -307,11 +308,6 @@ class Trainer:
         if due or stopwatch.since_saved() > _SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
             stopwatch.saved()
-
-
-def _count(images: Sequence[LabelledImage]) -> int:
-    """Labelled objects."""
-    return sum(len(image.objects()) for image in images)
 
 
 class _Stopwatch:

@@ -42,8 +42,9 @@ def views(image: LabelledImage, image_size: int, extent: float) -> list[Labelled
 
 def _clicked(item: LabelledObject, shape: Shape, image_size: int, extent: float) -> Tile:
     """The tile on which a click in the middle of an object ends, if its masks are right."""
-    tile = tile_for(box_around([interior_pixel(item.mask)], extent), shape, image_size)
-    while tile.level > 0 and tile.cuts(item.mask[tile.window], shape):
+    mask = item.mask
+    tile = tile_for(box_around([interior_pixel(mask)], extent), shape, image_size)
+    while tile.cuts(mask[tile.window], shape):
         tile = tile_at(tile.level - 1, item.box, shape)
     return tile
 

@@ -16,7 +16,7 @@ from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from infosam.training.failure import NotFinite, OutOfMemory
 from infosam.training.schedule import decoder_share
 from infosam.training.trainer import Outcome, Trainer
-from infosam.training.validation import Validator, is_clearly_worse
+from infosam.training.validation import Validator
 from infosam.types import (
     RUN_MODES,
     AdaptConfig,
@@ -185,13 +185,6 @@ def test_a_finished_run_gives_way_to_an_earlier_state_only_if_it_is_clearly_wors
     reports, outcome = drain(make_trainer(tiny_model, images[:3], images[3:], config).run())
     assert [report.best for report in of_kind(reports, Validated)] == [True, True, not clearly]
     assert outcome.best_step == (2 if clearly else 4)
-
-
-def test_what_is_clearly_worse() -> None:
-    assert is_clearly_worse([0.1, 0.2, 0.3, 0.4], [0.2, 0.29, 0.41, 0.5])
-    assert not is_clearly_worse([0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.8])  # all by one object
-    assert not is_clearly_worse([0.2, 0.29, 0.41, 0.5], [0.1, 0.2, 0.3, 0.4])
-    assert not is_clearly_worse([0.1], [0.9])  # one object says nothing
 
 
 def test_early_stop(tiny_model: PromptableModel, labelled_images: Make) -> None:
