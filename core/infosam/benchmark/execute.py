@@ -21,7 +21,7 @@ from infosam.benchmark.store import Result
 from infosam.data.labelled import LabelledImage
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import RELATION_NAME
-from infosam.types import AdaptConfig, Report
+from infosam.types import AdaptConfig, BadInputError, Report
 
 SCENES = "generated scenes"
 Scores = dict[str, dict[str, float]]
@@ -44,6 +44,11 @@ class Executor:
         """The scores of one run. Raises what adapting and evaluating raise."""
         began = time.perf_counter()
         model, seconds, where = self._model(run.model), 0.0, [run.data]
+        if model.sha256 != run.weights:
+            raise BadInputError(
+                f"the recipe asks for {run.model} with the weights {run.weights[:8]}, but this version has "
+                f"{str(model.sha256)[:8]}: install the version that had them, or remove them from the recipe"
+            )
         evaluation = self._recipe.evaluation
         if run.method.peft != UNTRAINED:
             model, seconds = self._adapted(run, model)

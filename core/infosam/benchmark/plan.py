@@ -64,9 +64,9 @@ class Run:
 def expand(recipe: Recipe, weights: Callable[[str], str]) -> list[Run]:
     """All runs, seed by seed, so that a table without gaps is there early; what is not trained runs once.
 
-    weights: gives the hash of a model's weights by its name.
+    weights: gives the hash of a model's weights by its name; asked where the recipe does not say it.
     """
-    hashes = {model: weights(model) for model in recipe.models}
+    hashes = {model: recipe.weights.get(model) or weights(model) for model in recipe.models}
     return [
         Run(recipe, model, hashes[model], method, data, seed)
         for number, seed in enumerate(recipe.seeds)

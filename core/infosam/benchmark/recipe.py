@@ -86,8 +86,9 @@ class Recipe:
 
     training: fields of AdaptConfig for all methods. train_images: so many are drawn from the training part by
     the seed; None takes all. max_objects: so many of an image's objects are used, a fixed sample; None takes
-    all. baseline: the method that the others are compared with, pair by pair. paper: published figures in
-    percent, by score, method and test part. reading: what the figures say, in Markdown, to stand above them.
+    all. weights: SHA-256 by model, where results of these very weights are meant. baseline: the method that
+    the others are compared with, pair by pair. paper: published figures in percent, by score, method and test
+    part. reading: what the figures say, in Markdown, to stand above them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -96,6 +97,7 @@ class Recipe:
     data: tuple[DataSet, ...]
     methods: tuple[Method, ...]
     models: tuple[str, ...] = ("sam_pocket",)
+    weights: dict[str, str] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     train_images: int | None = None
     max_objects: int | None = None

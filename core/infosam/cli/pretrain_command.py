@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from infosam.cli.console import json_line, print_json, stderr
 from infosam.cli.options import AsJson, Device, Seed, Threads
 from infosam.cli.stop import StopRequests
-from infosam.types import Step
+from infosam.types import BadInputError, Step
 
 _EVERY = 50  # steps between two lines for people
 
@@ -28,6 +28,9 @@ def pretrain(
         Path | None,
         typer.Option("--from", help="Exported weights that a new run begins with, where they fit."),
     ] = None,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Train only what judges the masks; with --from.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -38,11 +41,14 @@ def pretrain(
     """Train sam_pocket from random weights on generated scenes. Ctrl+C leaves a checkpoint."""
     from infosam.training.pretrain import WEIGHTS
     from infosam.training.pretrain import pretrain as run_pretraining
-    from infosam.training.pretrain_config import PretrainConfig
+    from infosam.training.pretrain_config import JUDGE, PretrainConfig
 
+    if judge and known is None:
+        raise BadInputError("--judge needs the weights whose masks are to be judged: name them with --from")
     stop = StopRequests()
     stop.listen_to_signals()
-    config = PretrainConfig(seed=seed, device=device, threads=threads, shards=shards)
+    recipe = JUDGE if judge else PretrainConfig()
+    config = replace(recipe, seed=seed, device=device, threads=threads, shards=shards)
     scores: dict[str, Any] = {}
     with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume, known=known)) as run:
         for report in run:

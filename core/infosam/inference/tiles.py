@@ -45,8 +45,8 @@ class Tile:
         return self.r0 - 0.5 <= row <= self.r1 - 0.5 and self.c0 - 0.5 <= column <= self.c1 - 0.5
 
     def cuts(self, mask: BoolArray, shape: Shape) -> bool:
-        """Whether an object goes on beyond the tile: its mask, of the tile's shape, touches an edge of the
-        tile that is not one of the image, of `shape`. The whole image cuts nothing."""
+        """Whether an object goes on beyond the tile: its mask, in the frame of the tile, touches an edge that
+        is not one of the image, of `shape`. The whole image cuts nothing."""
         inner = (
             (self.r0 > 0, mask[0]),
             (self.c0 > 0, mask[:, 0]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -13,11 +15,12 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.prompting import checked_mask, decode_prompts, low_resolution
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
-from infosam.metrics import iou
 from infosam.models.base import PromptableModel
 from infosam.types import BoolArray, ImageEmbedding, Prompt, Zoom
 
-SAME = 0.5  # IoU above which a mask seen from nearer is of the same object
+# What a mask must gain in predicted IoU per step nearer: a part may look as good from there as the whole does.
+# Measured with sam_pocket on real images: with 0.03 clicks on nuclei score as with 0, those in ultrasound more.
+STEP_NEARER = 0.03
 BEYOND = -30.0  # the logit of pixels beyond the tile: not the object
 
 _PROMPTS_AT_ONCE = 16  # bounds the decoder's memory, whatever the number of prompts
@@ -49,8 +52,8 @@ def answer(
     "off": on the whole image, as the official predictors do it. "auto": a box, or a mask, says how large its
     object is, and is answered on the smallest tile with room for it. Clicks do not. A model that was adapted
     to objects of a known extent answers them on the tile that suits such an object, and steps back while the
-    mask is cut by its tile. Any other answers them on the whole image first, and then ever closer, as long as
-    the mask is small on its tile, lies within it, and is much the same from nearer.
+    mask is cut by its tile. Any other looks from every distance, and gives the answer whose best mask it
+    thinks most of, as its predicted IoU says, less `STEP_NEARER` per level.
 
     Args:
         model: decodes.
@@ -62,30 +65,12 @@ def answer(
     if zoom == "off":
         return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
     frames = [_mask_as_bool(model, prompt, shape) for prompt in prompts]
-    tiles = [_first_tile(model, prompt, shape) for prompt in frames]
-    answers = _answers(model, embed, frames, tiles)
-    masks = {
-        i: _placed(_single_mask(model, answers[i]), answers[i].tile, shape)
-        for i, prompt in enumerate(frames)
-        if prompt.box is None and prompt.mask is None
-    }
-    look = _closer if model.object_extent is None else _farther
-    while masks:
-        next_tiles: dict[int, Tile] = {}
-        for i, mask in masks.items():
-            tile = look(mask, answers[i].tile, frames[i], model.image_size)
-            if tile is not None:
-                next_tiles[i] = tile
-        looked = _answers(model, embed, [frames[i] for i in next_tiles], list(next_tiles.values()))
-        before, masks = masks, {}
-        for i, seen in zip(next_tiles, looked, strict=True):
-            mask = _single_mask(model, seen)
-            placed = _placed(mask, seen.tile, shape)
-            # From nearer a click may well mean a part of what was seen, and a part of that, down to a speck.
-            nearer = seen.tile.level > answers[i].tile.level
-            if nearer and (seen.tile.cuts(mask, shape) or iou(placed, before[i]) < SAME):
-                continue
-            answers[i], masks[i] = seen, placed
+    tiles = [_tiles(model, prompt, shape) for prompt in frames]
+    repeated = [prompt for prompt, own in zip(frames, tiles, strict=True) for _ in own]
+    every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
+    answers = [_best(model, list(islice(every, len(own))), shape) for own in tiles]
+    if model.object_extent is not None:
+        _step_back(model, embed, shape, frames, answers)
     return answers
 
 
@@ -108,6 +93,73 @@ def to_whole(model: PromptableModel, logits: Tensor) -> Tensor:
     )
     padded = F.pad(resized, (0, model.image_size - width, 0, model.image_size - height), value=BEYOND)
     return F.adaptive_avg_pool2d(padded, low_resolution(model))[0]
+
+
+def _tiles(model: PromptableModel, prompt: Prompt, shape: Shape) -> list[Tile]:
+    """Where to look for the object of a prompt."""
+    box: Box | None = prompt.box
+    if box is None and prompt.mask is not None and prompt.mask.any():
+        box = tight_box(prompt.mask)
+    if box is not None:
+        return [tile_for(_around(box, prompt), shape, model.image_size)]
+    clicked = _positive(prompt)
+    if not clicked:
+        return [whole(shape)]
+    clicks = box_around(clicked, model.object_extent or 1.0)
+    nearest = tile_for(clicks, shape, model.image_size)
+    if model.object_extent is not None:
+        return [nearest]
+    return [tile_at(level, clicks, shape) for level in range(nearest.level + 1)]
+
+
+def _best(model: PromptableModel, answers: Sequence[Answer], shape: Shape) -> Answer:
+    """The answer with the best of the masks for an ambiguous prompt, of which those that are cut do not
+    count."""
+    if len(answers) == 1:
+        return answers[0]
+    return max(answers, key=lambda seen: _highest_iou(model, seen, shape) - STEP_NEARER * seen.tile.level)
+
+
+def _highest_iou(model: PromptableModel, seen: Answer, shape: Shape) -> float:
+    """The highest predicted IoU of a multi-mask output that is whole, or minus infinity."""
+    sides = zip(model.valid_size(*seen.tile.shape), seen.logits.shape[-2:], strict=True)
+    height, width = (max(1, round(side * count / model.image_size)) for side, count in sides)
+    masks = (seen.logits[1:, :height, :width] > 0).cpu().numpy()
+    scores = zip(masks, seen.iou[1:].tolist(), strict=True)
+    return max(
+        (score for mask, score in scores if mask.any() and not seen.tile.cuts(mask, shape)),
+        default=-math.inf,
+    )
+
+
+def _step_back(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    shape: Shape,
+    prompts: Sequence[Prompt],
+    answers: list[Answer],
+) -> None:
+    """Replace answers to clicks whose masks are cut by their tiles by those from ever farther off."""
+    clicks = [i for i, prompt in enumerate(prompts) if prompt.box is None and prompt.mask is None]
+    while clicks:
+        farther = {i: _farther(model, answers[i], prompts[i], shape) for i in clicks}
+        tiles = {i: tile for i, tile in farther.items() if tile is not None}
+        clicks = list(tiles)
+        looked = _answers(model, embed, [prompts[i] for i in clicks], list(tiles.values()))
+        for i, seen in zip(clicks, looked, strict=True):
+            answers[i] = seen
+
+
+def _farther(model: PromptableModel, seen: Answer, prompt: Prompt, shape: Shape) -> Tile | None:
+    """A larger tile for the object that was clicked, or None if its mask lies within its tile."""
+    tile = seen.tile
+    logits = model.to_image(seen.logits[None, :1].float(), *tile.shape)
+    mask: BoolArray = (logits[0, 0] > 0).cpu().numpy()
+    if not tile.cuts(mask, shape):
+        return None
+    r0, c0, r1, c1 = tight_box(mask)
+    box = (r0 + tile.r0, c0 + tile.c0, r1 + tile.r0, c1 + tile.c0)
+    return tile_at(tile.level - 1, _around(box, prompt), shape)
 
 
 @torch.no_grad()
@@ -133,39 +185,6 @@ def _answers(
     return [answers[i] for i in range(len(prompts))]
 
 
-def _first_tile(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tile:
-    box: Box | None = prompt.box
-    if box is None and prompt.mask is not None and prompt.mask.any():
-        box = tight_box(prompt.mask)
-    if box is not None:
-        return tile_for(_around(box, prompt), shape, model.image_size)
-    clicked = _positive(prompt)
-    if model.object_extent is None or not clicked:
-        return whole(shape)
-    return tile_for(box_around(clicked, model.object_extent), shape, model.image_size)
-
-
-def _closer(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Tile | None:
-    """A smaller tile for the object that was clicked, or None if it was seen from near enough, or not at all.
-
-    mask: on the image. tile: where it was seen.
-    """
-    if not mask.any() or 1 not in prompt.labels:
-        return None
-    smaller = tile_for(_around(tight_box(mask), prompt), mask.shape, image_size)
-    return smaller if smaller.level > tile.level else None
-
-
-def _farther(mask: BoolArray, tile: Tile, prompt: Prompt, image_size: int) -> Tile | None:
-    """A larger tile for the object that was clicked, or None if it lies within its tile.
-
-    mask: on the image. tile: where it was seen.
-    """
-    if not tile.cuts(mask[tile.window], mask.shape):
-        return None
-    return tile_at(tile.level - 1, _around(tight_box(mask), prompt), mask.shape)
-
-
 def _around(box: Box, prompt: Prompt) -> Box:
     """The box, made large enough to hold the clicks that say yes."""
     r0, c0, r1, c1 = box
@@ -182,20 +201,6 @@ def _around(box: Box, prompt: Prompt) -> Box:
 def _positive(prompt: Prompt) -> list[tuple[float, float]]:
     """The clicks that say yes."""
     return [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
-
-
-def _placed(mask: BoolArray, tile: Tile, shape: Shape) -> BoolArray:
-    """A tile's mask on the image."""
-    placed = np.zeros(shape, dtype=bool)
-    placed[tile.window] = mask
-    return placed
-
-
-def _single_mask(model: PromptableModel, seen: Answer) -> BoolArray:
-    """The mask of the single-mask token, of the tile's shape."""
-    logits = model.to_image(seen.logits[None, :1].float(), *seen.tile.shape)
-    mask: BoolArray = (logits[0, 0] > 0).cpu().numpy()
-    return mask
 
 
 def _mask_as_bool(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:

@@ -97,6 +97,7 @@ def _run_stage(
     deadline: float | None,
     checkpoint: Path,
 ) -> Iterator[Step | PretrainScores]:
+    state.choose(config.part)
     steps = range(state.step, end)
     began = time.monotonic()
     for batch in batches(config.seed, steps, stage.size, stage.batch_size, config.prompts, config.workers):

@@ -18,6 +18,7 @@ from torch.optim import AdamW
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.models.pocket.resize import resize_state
 from infosam.models.sam.adaptor import SamModel
+from infosam.training.pretrain_config import Part
 from infosam.training.pretrain_dense import DenseHead
 from infosam.training.pretrain_init import initialise
 from infosam.types import BadInputError
@@ -39,8 +40,13 @@ class PretrainState:
         return self.architecture.image_size
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Everything that trains, by name."""
+        """All parameters by name."""
         return _parameters(self.model, self.dense)
+
+    def choose(self, part: Part) -> None:
+        """Let only this part ask for gradients."""
+        for name, parameter in self.parameters().items():
+            parameter.requires_grad_(part == "all" or ".judge." in name)
 
 
 def _parameters(model: SamModel, dense: DenseHead) -> dict[str, nn.Parameter]:

@@ -23,7 +23,7 @@ def train_step(
     """One optimiser step on `state`, in place; returns the losses and the IoU reached in training."""
     for group in state.optimizer.param_groups:
         group["lr"] = config.learning_rate(state.step)
-    parameters = list(state.parameters().values())
+    parameters = [parameter for parameter in state.parameters().values() if parameter.requires_grad]
     shares = batch.split(min(config.shards, len(batch.images)))
     results = list(pool.map(lambda item: _gradients(config, state, parameters, *item), enumerate(shares)))
     for parameter, *gradients in zip(parameters, *(gradient for gradient, _ in results), strict=True):
@@ -69,7 +69,9 @@ def _loss(
     single = torch.stack([part.single for part in rounds]).mean()
     multi = torch.stack([part.multi for part in rounds]).mean()
     iou = torch.stack([part.iou for part in rounds]).mean()
-    loss = single + multi + _IOU_WEIGHT * iou + dense
+    loss = _IOU_WEIGHT * iou
+    if config.part == "all":
+        loss = loss + single + multi + dense
     parts |= {
         name: float(value.detach())
         for name, value in (("single", single), ("multi", multi), ("iou_head", iou), ("dense", dense))

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from infosam import Predictor, load_model
 from infosam.data.labelled import LabelledImage, LabelledObject
@@ -114,22 +115,26 @@ class Calls:
         return ImageEmbedding(torch.zeros(1, 1, 1, 1), ())
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, mask_on: dict[int, np.ndarray]) -> None:
-    """Let the model answer with a mask by the level of the tile, whatever the prompt."""
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, mask_on: dict[int, np.ndarray], iou_on: dict[int, float] | None = None
+) -> None:
+    """Let the model answer with a mask, and rate it, by the level of the tile, whatever the prompt."""
 
     def decode(
         model: PromptableModel, embed: Calls, prompts: list[Prompt], tiles: list[Tile]
     ) -> list[Answer]:
         for tile in tiles:
             embed(tile)
-        return [Answer(torch.zeros(4, 8, 8), torch.zeros(4), tile) for tile in tiles]
+        return [
+            Answer(shown(tile), torch.full((4,), (iou_on or {}).get(tile.level, 0.0)), tile) for tile in tiles
+        ]
 
-    def single(model: PromptableModel, seen: Answer) -> np.ndarray:
-        mask = mask_on.get(seen.tile.level)
-        return np.zeros(seen.tile.shape, bool) if mask is None else mask[seen.tile.window]
+    def shown(tile: Tile) -> torch.Tensor:
+        mask = mask_on.get(tile.level, np.zeros((SIDE, SIDE), bool))[tile.window]
+        small = F.interpolate(torch.from_numpy(mask)[None, None].float(), (128, 128), mode="area")
+        return (16 * small[0] - 8).expand(4, -1, -1)
 
     monkeypatch.setattr("infosam.inference.zoom._answers", decode)
-    monkeypatch.setattr("infosam.inference.zoom._single_mask", single)
 
 
 def square(extent: int) -> np.ndarray:
@@ -139,25 +144,43 @@ def square(extent: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("mask_on", "level"),
+    ("mask_on", "iou_on", "level"),
     [
-        ({0: square(200)}, 0),  # large enough as it is
-        ({0: square(100), 1: square(100)}, 1),
-        ({0: square(70), 1: square(60), 2: square(60)}, 2),  # found to be smaller on the way
-        ({0: square(100)}, 0),  # nothing is seen from nearer
-        ({0: square(100), 1: np.ones((SIDE, SIDE), bool)}, 0),  # from nearer it has no end
-        ({0: square(100), 1: square(50)}, 0),  # from nearer it is something else
-        ({}, 0),
+        ({0: square(100), 1: square(100)}, {0: 0.7, 1: 0.5}, 0),
+        ({0: square(100), 1: square(100)}, {0: 0.5, 1: 0.7}, 1),
+        ({0: square(100), 1: square(100)}, {0: 0.5, 1: 0.52}, 0),  # hardly better: a part may be, too
+        ({1: square(100), 3: square(20)}, {0: 0.9, 1: 0.4, 2: 0.9, 3: 0.6}, 3),  # nothing is seen on 0 and 2
+        ({0: square(100), 1: np.ones((SIDE, SIDE), bool)}, {0: 0.5, 1: 0.9}, 0),  # from nearer it has no end
+        ({}, {1: 0.9}, 0),
     ],
 )
-def test_clicks_are_answered_ever_closer(
-    model: PromptableModel, monkeypatch: pytest.MonkeyPatch, mask_on: dict[int, np.ndarray], level: int
+def test_clicks_are_answered_from_where_the_best_mask_is_seen(
+    model: PromptableModel,
+    monkeypatch: pytest.MonkeyPatch,
+    mask_on: dict[int, np.ndarray],
+    iou_on: dict[int, float],
+    level: int,
 ) -> None:
-    scripted(monkeypatch, mask_on)
-    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
+    scripted(monkeypatch, mask_on, iou_on)
+    calls = Calls()
+    (seen,) = answer(model, calls, (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
     assert seen.tile.level == level
-    if level:
-        assert seen.tile.contains((510, 510))
+    assert [tile.level for tile in calls.tiles] == [0, 1, 2, 3, 4]
+    assert all(tile.contains((510, 510)) for tile in calls.tiles)
+
+
+def test_the_best_of_the_candidates_decides(model: PromptableModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_whole = torch.full((4, 128, 128), 8.0)
+    one_whole[2] = -8.0
+    one_whole[2, 50:70, 50:70] = 8.0
+    near = torch.tensor([0.9, 0.9, 0.6, 0.9])  # the other masks are cut by the tile
+
+    def decode(model: object, embed: object, prompts: object, tiles: list[Tile]) -> list[Answer]:
+        return [Answer(one_whole, near if tile.level == 1 else torch.zeros(4), tile) for tile in tiles]
+
+    monkeypatch.setattr("infosam.inference.zoom._answers", decode)
+    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
+    assert seen.tile.level == 1
 
 
 @pytest.mark.parametrize(

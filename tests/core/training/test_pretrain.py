@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.weights import export_pocket
 from infosam.training import pretrain as module
 from infosam.training.pretrain import CHECKPOINT, WEIGHTS, PretrainConfig, PretrainScores, Stage, pretrain
 from infosam.training.pretrain_loss import low_resolution
@@ -182,3 +183,20 @@ def test_a_line_a_pixel_wide_is_not_lost_at_low_resolution() -> None:
     assert line[:, 2].eq(1).all()
     assert block.sum() == 16 * 15 / 4
     assert block[5, 2] == 0.5  # a pixel that the block covers by half
+
+
+def test_the_judge_learns_and_leaves_every_mask_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    known = build_pocket(TINY)
+    export_pocket(known, tmp_path / "known.safetensors")
+    before = load_file(tmp_path / "known.safetensors")
+    config = replace(CONFIG, stages=(Stage(64, 2, 12),), lr=1e-2, part="judge", average_decay=0.0)
+    steps = list(pretrain(config, out=tmp_path, known=tmp_path / "known.safetensors"))
+    after = load_file(tmp_path / WEIGHTS)
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    judges = {name for name in after if ".judge." in name}
+    assert moved
+    assert moved <= judges
+    assert any(name.endswith("decide.5.weight") for name in moved)
+    heads = [report.losses["iou_head"] for report in steps if isinstance(report, Step)]
+    assert min(heads[6:]) < max(heads[:6])

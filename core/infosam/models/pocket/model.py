@@ -1,4 +1,4 @@
-"""The pocket model: a small SAM that also sees its prompts drawn into the mask prompt."""
+"""The pocket model: a small SAM that sees its prompts drawn, too, and looks at its masks to judge them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from segment_anything.modeling import MaskDecoder
 from torch import Tensor, nn
 
+from infosam.models.pocket.judge import MaskJudge
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
@@ -20,7 +21,7 @@ _FAINT = 1e-2  # squared distance of mean features below which there is hardly a
 
 class PocketMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment-anything has no types
     """SAM's mask decoder, which adds the encoder's finer maps while it enlarges its features, as SAM 2's
-    does, and looks once more at how they lie around what was prompted."""
+    does, looks once more at how they lie around what was prompted, and judges its masks by them."""
 
     def __init__(self, *, transformer_dim: int, **settings: object) -> None:
         super().__init__(transformer_dim=transformer_dim, **settings)
@@ -30,6 +31,7 @@ class PocketMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment-anything 
             nn.GELU(),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
+        self.judge = MaskJudge(2 * channels + 1, transformer_dim)
 
     def upscale(self, source: Tensor, half: Tensor, quarter: Tensor, drawn: Tensor) -> Tensor:
         """Features of the masks, (N, D / 8, 4h, 4w).
@@ -79,15 +81,14 @@ class PocketModel(SamModel):
 
     SAM learns from very many masks what a prompt's coordinates mean. The pocket model is trained on few, so
     its decoder is shown the prompts twice, as SAM's tokens and drawn into the dense mask prompt; and what it
-    decodes is added to what was drawn. It learns how an object differs from its box, from a disk around the
-    click, or from the last mask.
+    decodes is added to what was drawn: it learns how an object differs from its box, from a disk around the
+    click, or from the last mask. To the IoU that SAM's head predicts it adds what a look at each mask says.
     """
 
     def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
         height, width = self.embedding_size
         drawn = draw_prompts(prompts, self.image_size, (4 * height, 4 * width))
-        output = super().decode(embedding, replace(prompts, masks=drawn))
-        return output if drawn is None else replace(output, logits=output.logits + drawn)
+        return super().decode(embedding, replace(prompts, masks=drawn))
 
     def _stem(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         tokens, finer = self.sam.image_encoder.stem(images)
@@ -95,9 +96,22 @@ class PocketModel(SamModel):
 
     def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
         half, quarter = own.high_res[:2]
-        drawn = half.new_zeros(len(half), 1, *half.shape[-2:]) if prompts.masks is None else prompts.masks
-        upscaled: Tensor = self.sam.mask_decoder.upscale(source, half, quarter, drawn)
+        upscaled: Tensor = self.sam.mask_decoder.upscale(source, half, quarter, _shown(half, prompts))
         return upscaled
+
+    def _finish(
+        self, output: DecoderOutput, upscaled: Tensor, own: ImageEmbedding, prompts: PromptBatch
+    ) -> DecoderOutput:
+        half = own.high_res[0]
+        drawn = _shown(half, prompts)
+        logits = output.logits + drawn
+        judged = self.sam.mask_decoder.judge(torch.cat([upscaled, half, drawn], 1), logits, output.tokens)
+        return replace(output, logits=logits, iou=output.iou + judged)
+
+
+def _shown(half: Tensor, prompts: PromptBatch) -> Tensor:
+    """What was drawn of the prompts, (N, 1, 4h, 4w); nothing for prompts of no kind."""
+    return half.new_zeros(len(half), 1, *half.shape[-2:]) if prompts.masks is None else prompts.masks
 
 
 def draw_prompts(prompts: PromptBatch, image_size: int, size: tuple[int, int]) -> Tensor | None:

@@ -99,7 +99,9 @@ class SamModel(PromptableModel):
             dense,
             lambda source: self._upscale(source, own, prompts),
         )
-        return output if self.refiner is None else self.refiner(output, hidden[:, 0], upscaled, own.high_res)
+        if self.refiner is not None:
+            output = self.refiner(output, hidden[:, 0], upscaled, own.high_res)
+        return self._finish(output, upscaled, own, prompts)
 
     def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
         """What the decoder made of the image (N, D, h, w), as (N, D / 8, 4h, 4w) features of the masks.
@@ -108,6 +110,12 @@ class SamModel(PromptableModel):
         """
         upscaled: Tensor = self.sam.mask_decoder.output_upscaling(source)
         return upscaled
+
+    def _finish(
+        self, output: DecoderOutput, upscaled: Tensor, own: ImageEmbedding, prompts: PromptBatch
+    ) -> DecoderOutput:
+        """What a model makes of SAM's answer, which it was decoded from `upscaled` (N, D / 8, 4h, 4w)."""
+        return output
 
     def blocks(self) -> Sequence[nn.Module]:
         return list(self.sam.image_encoder.blocks)
