@@ -6,15 +6,17 @@ import tomllib
 from dataclasses import dataclass, field, fields
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from infosam.metrics import ScoringProtocol
+from infosam.metrics import BOUNDARY_KEYS, ScoringProtocol
 from infosam.types import PROMPT_PROTOCOLS, AdaptConfig, BadInputError, Zoom
 
 UNTRAINED = "none"
 """The PEFT of a method that only measures the pre-trained model."""
+
+FigureForm = Literal["bars", "lines", "grid"]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -89,6 +91,8 @@ class Recipe:
     all. weights: SHA-256 by model, where results of these very weights are meant. baseline: the method that
     the others are compared with, pair by pair. paper: published figures in percent, by score, method and test
     part. reading: what the figures say, in Markdown, to stand above them.
+    figure: how scores are drawn: as bars of methods, as lines over the tolerance of boundary scores, or as a
+    grid over the two settings of AdaptConfig that `axes` names, rows first.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -107,6 +111,8 @@ class Recipe:
     baseline: str | None = None
     paper: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     reading: str = ""
+    figure: FigureForm = "bars"
+    axes: tuple[str, ...] = ()
 
     def training_of(self, method: Method, data: DataSet) -> dict[str, Any]:
         """The fields of AdaptConfig that are said for this method on these data."""
@@ -116,6 +122,11 @@ class Recipe:
         """How a run of this method trains."""
         settings = {**self.training_of(method, data), "peft": method.peft, "distill": method.distill}
         return AdaptConfig(**settings, seed=seed)
+
+    def place(self, method: Method, data: DataSet) -> tuple[Any, ...]:
+        """Where a method stands in a grid: its values of `axes`."""
+        config = self.config(method, data, 0)
+        return tuple(getattr(config, name) for name in self.axes)
 
     def prompts(self, data: DataSet) -> tuple[str, ...]:
         """What the data are measured by."""
@@ -176,6 +187,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         if prompt not in PROMPT_PROTOCOLS:
             raise BadInputError(f"{path}: {prompt!r} is no prompt; use one of {', '.join(PROMPT_PROTOCOLS)}")
     _check_paper(recipe, path)
+    _check_figure(recipe, path)
 
 
 def _check_paper(recipe: Recipe, path: Path) -> None:
@@ -191,3 +203,30 @@ def _check_paper(recipe: Recipe, path: Path) -> None:
         ):
             if named - known:
                 raise BadInputError(f"{path}: paper names the {what} {sorted(named - known)}, the recipe not")
+
+
+def _check_figure(recipe: Recipe, path: Path) -> None:
+    boundaries = set(BOUNDARY_KEYS.values())
+    if recipe.figure == "lines" and (len(recipe.scores) < 2 or set(recipe.scores) - boundaries):
+        raise BadInputError(
+            f"{path}: lines are drawn through two or more of the scores {', '.join(sorted(boundaries))}, not "
+            f"through {', '.join(recipe.scores)}"
+        )
+    if recipe.figure != "grid":
+        if recipe.axes:
+            raise BadInputError(
+                f"{path}: axes {list(recipe.axes)} are for the figure grid, not {recipe.figure}"
+            )
+        return
+    known = {item.name for item in fields(AdaptConfig)}
+    if len(recipe.axes) != 2 or set(recipe.axes) - known:
+        raise BadInputError(f"{path}: a grid needs two settings of training as axes, not {list(recipe.axes)}")
+    for data in recipe.data:
+        places = [recipe.place(method, data) for method in recipe.methods]
+        asked = set(product(*zip(*places, strict=True)))
+        if set(places) != asked or len(places) > len(asked):
+            raise BadInputError(
+                f"{path}: the grid of {' and '.join(recipe.axes)} needs one method for each of the "
+                f"{len(asked)} pairs of their values; on {data.name}, {len(places)} methods have "
+                f"{len(set(places))} of them"
+            )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import sqrt
+from collections.abc import Collection, Iterator
+from math import isnan
 
 import numpy as np
 from scipy import stats
 
 from infosam.benchmark.execute import SCENES
-from infosam.benchmark.plan import Run
 from infosam.benchmark.recipe import UNTRAINED, Method, Recipe
-from infosam.benchmark.store import Result
+from infosam.benchmark.scores import (
+    Results,
+    Values,
+    columns_of,
+    heading,
+    mean_and_error,
+    published,
+    values_of,
+)
 
-Results = Sequence[tuple[Run, Result]]
 _MIN_PAIRS = 3  # of runs, for a paired test
 
 
@@ -26,7 +32,7 @@ def render(recipe: Recipe, results: Results, asked: int) -> str:
         own = [(run, result) for run, result in results if run.model == model]
         for score in recipe.scores:
             for prompt in recipe.all_prompts():
-                lines += ["", f"## {model}: {score.replace('_', ' ')} by {prompt}", ""]
+                lines += ["", f"## {heading(model, score, prompt)}", ""]
                 lines += _table(recipe, own, prompt, score)
     seconds = [result.seconds for run, result in results if run.method.peft != UNTRAINED]
     if seconds:
@@ -58,35 +64,19 @@ def _origin(recipe: Recipe, results: Results, asked: int) -> str:
 
 
 def _table(recipe: Recipe, results: Results, prompt: str, score: str) -> list[str]:
-    names = [name for data in recipe.data if prompt in recipe.prompts(data) for name in data.columns]
-    extra = _extra_columns(recipe)
-    head = ["method", *names, *extra]
+    names = columns_of(recipe, prompt)
+    head = ["method", *names, *_extra_columns(recipe)]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    start = _values(results, UNTRAINED, prompt, score, by_peft=True)
+    start = values_of(results, UNTRAINED, prompt, score, by_peft=True)
     for method in recipe.methods:
-        values = _values(results, method.name, prompt, score)
+        values = values_of(results, method.name, prompt, score)
         cells = [method.name]
         for name in names:
-            published = _published(recipe, method, name, prompt, score)
-            cells.append(_cell(list(values.get(name, {}).values()), published))
+            paper = published(recipe, method, name, prompt, score)
+            cells.append(_cell(values.get(name, {}).values(), paper))
         cells += _extra(recipe, results, method, prompt, score, start)
         rows.append(f"| {' | '.join(cells)} |")
     return rows
-
-
-Values = dict[str, dict[int, float]]
-"""A score by data set and seed."""
-
-
-def _values(results: Results, name: str, prompt: str, score: str, *, by_peft: bool = False) -> Values:
-    """The scores of a method on the data that it was adapted to."""
-    values: Values = {}
-    for run, result in results:
-        if (run.method.peft if by_peft else run.method.name) == name:
-            for column in run.data.columns:
-                if prompt in result.scores[column]:
-                    values.setdefault(column, {})[run.seed] = result.scores[column][prompt][score]
-    return values
 
 
 def _extra_columns(recipe: Recipe) -> list[str]:
@@ -110,7 +100,7 @@ def _extra(
             kept = [change for where, change in changes if where == name]
             cells[name] = f"{np.mean(kept):+.3f}" if kept else ""
     if recipe.baseline is not None and method.name != recipe.baseline:
-        own, other = (_values(results, name, prompt, score) for name in (method.name, recipe.baseline))
+        own, other = (values_of(results, name, prompt, score) for name in (method.name, recipe.baseline))
         cells[f"against {recipe.baseline}"] = _paired(own, other)
     return list(cells.values())
 
@@ -148,18 +138,9 @@ def _paired(own: Values, other: Values) -> str:
     return f"{text} (p = {float(stats.ttest_1samp(differences, 0).pvalue):.2f}, {len(pairs)} pairs)"
 
 
-def _published(recipe: Recipe, method: Method, column: str, prompt: str, score: str) -> float | None:
-    """In percent. The paper measures every set by one prompt, the first one here."""
-    first = {name: recipe.prompts(data)[0] for data in recipe.data for name in data.columns}
-    if prompt != first[column]:
-        return None
-    return recipe.paper.get(score, {}).get(method.name, {}).get(column)
-
-
-def _cell(values: Sequence[float], published: float | None) -> str:
-    text = "–"
-    if values:
-        text = f"{np.mean(values):.3f}"
-    if len(values) > 1:
-        text += f" ± {np.std(values, ddof=1) / sqrt(len(values)):.3f}"
-    return text if published is None else f"{text} (paper {published / 100:.3f})"
+def _cell(values: Collection[float], paper: float | None) -> str:
+    mean, error = mean_and_error(values)
+    text = "–" if isnan(mean) else f"{mean:.3f}"
+    if not isnan(error):
+        text += f" ± {error:.3f}"
+    return text if paper is None else f"{text} (paper {paper:.3f})"

@@ -19,6 +19,9 @@ def benchmark(
         Path | None, typer.Option(help="Where results are kept; beside the recipe unless given.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the tables into this Markdown file.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Draw the scores as PNG files in this folder.")
+    ] = None,
     run: Annotated[list[str] | None, typer.Option(help="Only the run of this id; may be repeated.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     jobs: Annotated[
@@ -66,6 +69,9 @@ def benchmark(
         from infosam.benchmark.execute import Executor
         from infosam.benchmark.tables import render
 
+        if figures is not None:
+            from infosam.benchmark.figures import write  # what it lacks is said before anything runs
+
         if threads is not None:
             torch.set_num_threads(threads)
         executor = Executor(known, device)
@@ -76,6 +82,8 @@ def benchmark(
     text = render(known, done, len(runs))
     if report is not None:
         report.write_text(text, encoding="utf-8")
+    if figures is not None:
+        write(known, done, len(runs), figures)
     if as_json:
         print_json({"recipe": known.name, "runs": len(runs), "done": len(done), "store": str(place)})
     elif report is None:

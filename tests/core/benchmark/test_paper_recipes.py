@@ -30,6 +30,12 @@ def test_larger_models_teach_in_figure_4() -> None:
     assert teachers == [None, None, "sam_vit_l", "sam_vit_h"]
 
 
+def test_figures_are_drawn_as_in_the_paper() -> None:
+    forms = {path.stem: read_recipe(path).figure for path in RECIPES}
+    assert (forms["figure4"], forms["figure6"], forms["figure7"]) == ("bars", "grid", "lines")
+    assert recipe("figure6").axes == ("lambda_compress", "lambda_distill")
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_one_command_plans_a_table(path: Path, tmp_path: Path) -> None:
     runs = expand(read_recipe(path), lambda model: model)

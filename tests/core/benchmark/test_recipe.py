@@ -107,6 +107,30 @@ def test_a_run_is_known_by_what_decides_its_result_and_not_by_labels(tmp_path: P
             r"paper names the test part \['oaks'\]",
         ),
         ("seeds = [0, 1]", "seeds = [0, 1", "is not TOML"),
+        ("seeds = [0, 1]", 'figure = "pie"', "figure: .*'bars', 'lines' or 'grid'"),
+        ("seeds = [0, 1]", 'figure = "lines"', r"recipe\.toml: lines .*boundary_f1_0, .*not through iou"),
+        ("seeds = [0, 1]", 'figure = "lines"\nscores = ["boundary_f1_1"]', "not through boundary_f1_1"),
+        (
+            "seeds = [0, 1]",
+            'axes = ["lr", "alpha"]',
+            r"axes \['lr', 'alpha'\] are for the figure grid, not bars",
+        ),
+        (
+            "seeds = [0, 1]",
+            'figure = "grid"\naxes = ["lr"]',
+            r"two settings of training as axes, not \['lr'\]",
+        ),
+        ("seeds = [0, 1]", 'figure = "grid"\naxes = ["lr", "sun"]', r"as axes, not \['lr', 'sun'\]"),
+        (
+            "seeds = [0, 1]",
+            'figure = "grid"\naxes = ["lr", "distill"]',
+            r"grid of lr and distill needs .* 4 pairs .*; on leaves, 2 methods have 2 of them",
+        ),
+        (
+            "seeds = [0, 1]",
+            'figure = "grid"\naxes = ["alpha", "steps"]',
+            r"the 1 pairs .*; on leaves, 2 methods have 1 of them",
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_by_its_name(tmp_path: Path, old: str, new: str, message: str) -> None:
