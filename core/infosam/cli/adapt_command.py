@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +21,16 @@ from infosam.cli.options import (
     Limit,
     Model,
     Objects,
+    OtherSettings,
+    Peft,
     Seed,
+    Steps,
     Threads,
     ZoomOption,
     check_choice,
     check_model,
     check_objects,
+    config_of,
 )
 from infosam.cli.progress import AdaptProgress
 from infosam.cli.stop import StopRequests
@@ -42,23 +45,20 @@ def adapt(
     data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="The adapter's folder.")],
     model: Model = "sam_pocket",
-    peft: Annotated[str, typer.Option(help="How few parameters are trained.")] = _DEFAULT.peft,
+    peft: Peft = _DEFAULT.peft,
     distill: Annotated[str, typer.Option(help="What the pre-trained model teaches.")] = _DEFAULT.distill,
     teacher: Annotated[
         str | None, typer.Option(help="A larger model of the same family that teaches instead.")
     ] = None,
     mode: Annotated[str, typer.Option(help="clean, official or paper.")] = _DEFAULT.mode,
     zoom: ZoomOption = _DEFAULT.zoom,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")] = None,
+    steps: Steps = None,
     batch_size: Annotated[int, typer.Option(help="Prompts per step, at least 2.")] = _DEFAULT.batch_size,
     lr: Annotated[float | None, typer.Option(help="The highest learning rate; chosen by the model.")] = None,
     val_fraction: Annotated[
         float, typer.Option(help="The share of the images held out to measure.")
     ] = _DEFAULT.val_fraction,
-    others: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Another setting of AdaptConfig: alpha=3, relation=dot, ...; repeatable."),
-    ] = None,
+    others: OtherSettings = None,
     seed: Seed = _DEFAULT.seed,
     objects: Objects = "auto",
     limit: Limit = None,
@@ -97,7 +97,7 @@ def adapt(
         stop.watch_stdin()
     if nice or watch_stdin:
         lower_priority()
-    config = _config(
+    config = config_of(
         peft=peft,
         distill=distill,
         teacher=teacher,
@@ -110,7 +110,7 @@ def adapt(
         seed=seed,
         device=device,
         threads=threads or polite_threads(),
-        others=others or [],
+        others=others,
     )
 
     import infosam
@@ -139,29 +139,6 @@ def adapt(
         print_json(asdict(finished))
     elif not events:
         _print(finished)
-
-
-def _config(*, others: Sequence[str], **settings: Any) -> AdaptConfig:
-    known = {field.name for field in fields(AdaptConfig)} - settings.keys()
-    for text in others:
-        name, _, value = text.partition("=")
-        if name not in known:
-            raise typer.BadParameter(
-                f"{name!r} is not one of {', '.join(sorted(known))}", param_hint="--set KEY=VALUE"
-            )
-        settings[name] = _value(value)
-    try:
-        return AdaptConfig(**settings)
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _value(text: str) -> Any:
-    """A number or a truth value as TOML writes it, or the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool) -> Finished:

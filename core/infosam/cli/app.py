@@ -15,6 +15,7 @@ from infosam.cli import (
     evaluate_command,
     models_command,
     pretrain_command,
+    relation_maps_command,
     segment_command,
 )
 from infosam.politeness import wait_without_spinning
@@ -44,6 +45,7 @@ app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
 app.command("benchmark")(benchmark_command.benchmark)
+app.command("relation-maps")(relation_maps_command.relation_maps)
 app.add_typer(data_command.data, name="data")
 app.command("pretrain")(pretrain_command.pretrain)
 

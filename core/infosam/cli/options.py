@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from infosam.types import AdaptConfig
 
 Data = Annotated[
     Path,
@@ -22,6 +26,12 @@ Checkpoint = Annotated[
 ]
 AdapterFolder = Annotated[
     Path | None, typer.Option("--adapter", exists=True, file_okay=False, help="An adapter folder to use.")
+]
+Peft = Annotated[str, typer.Option(help="How few parameters are trained.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps; chosen by the labels.")]
+OtherSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another setting of AdaptConfig: alpha=3, relation=dot, ...; repeatable."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Objects = Annotated[str, typer.Option(help="What one object is: auto, image, components or labels.")]
@@ -55,3 +65,27 @@ def check_objects(rule: str) -> None:
     from infosam.data.objects import OBJECT_RULES
 
     check_choice("objects", rule, OBJECT_RULES)
+
+
+def config_of(*, others: Sequence[str] | None, **settings: Any) -> AdaptConfig:
+    """The configuration of these settings and of `others`, KEY=VALUE each. Raises typer.BadParameter."""
+    known = {field.name for field in fields(AdaptConfig)} - settings.keys()
+    for text in others or ():
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is not one of {', '.join(sorted(known))}", param_hint="--set KEY=VALUE"
+            )
+        settings[name] = _value(value)
+    try:
+        return AdaptConfig(**settings)
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _value(text: str) -> Any:
+    """A number or a truth value as TOML writes it, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

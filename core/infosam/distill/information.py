@@ -36,6 +36,12 @@ def relation_for(student: PromptableModel, config: AdaptConfig) -> Relation:
     return relation
 
 
+def relations(relation: Relation, knowledge: Knowledge, image_index: Tensor) -> Tensor:
+    """(N, h * w), unit rows: mask token 0 of N prompts over the positions of their images `image_index`."""
+    related: Tensor = relation(_positions(knowledge)[image_index], knowledge.tokens[:, :1])
+    return related
+
+
 def information_losses(
     relation: Relation, student: Knowledge, teacher: Knowledge, image_index: Tensor, config: AdaptConfig
 ) -> dict[str, Tensor]:
@@ -62,8 +68,8 @@ def information_losses(
             "object, or use another distillation method"
         )
     image, token, alpha = _positions(teacher), teacher.tokens[:, :1], config.alpha
-    taught = relation(image[image_index], token)
-    sought = relation(_positions(student)[image_index], student.tokens[:, :1])
+    taught = relations(relation, teacher, image_index)
+    sought = relations(relation, student, image_index)
     if config.relation_terms == "all":
         compression = relation_compression_loss(image, token, taught, alpha, image_index=image_index)
         distillation = relation_distillation_loss(taught, sought, alpha)
