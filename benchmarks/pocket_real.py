@@ -5,7 +5,8 @@ INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ..
 
 FOLDER holds the sets of `adapt_real.toml`, which says what an object is; at most 10 per image, a fixed random
 sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
-middle of the object, each further one on the largest error.
+middle of the object, each further one on the largest error. Masks are those of the single-mask token, and
+beside them, for one click, what the plugin shows: the best of the three others as the model sees it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import interior_pixel, tight_box
 from infosam.inference.evaluate import SeenImage, Settings, decode_objects
+from infosam.inference.zoom import Answer, to_image
 from infosam.metrics import boundary_f1, iou
 from infosam.models.base import PromptableModel
 from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
 
 RECIPE = read_recipe(Path(__file__).with_name("adapt_real.toml"))
+OBJECTS = 10  # per image, at most
 TOLERANCE = 3  # pixels
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
@@ -146,12 +149,15 @@ def of_model(
             yield prompt, score(logits > 0, target)
 
 
-def calibration(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, float]]:
-    """(predicted, true) IoU of the single mask of each object's click."""
+def of_one_click(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, Score]]:
+    """The predicted IoU of the mask that the plugin shows for each object's click, and its score."""
     targets = [item.mask for item in image.objects()]
     answers = seen.answers([Prompt(points=(interior_pixel(target),), labels=(1,)) for target in targets])
-    for answer, logits, target in zip(answers, seen.enlarged(answers), targets, strict=True):
-        yield float(answer.iou[0]), float(iou(logits > 0, target))
+    for answer, target in zip(answers, targets, strict=True):
+        best = 1 + int(answer.iou[1:].argmax())
+        shown = Answer(answer.logits[best : best + 1], answer.iou[best : best + 1], answer.tile)
+        found = to_image(seen.model, shown, seen.shape)[0] > 0
+        yield float(shown.iou), score(found.cpu().numpy(), target)
 
 
 def main() -> None:
@@ -169,7 +175,7 @@ def main() -> None:
     model = load_model("sam_pocket", adapter=options.adapter)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads on {model.device}")
     for name in options.sets:
-        images = read(sets[name], RECIPE.max_objects, options.limit)
+        images = read(sets[name], OBJECTS, options.limit)
         print(f"\n{name}: {sum(len(image.objects()) for image in images)} objects in {len(images)} images")
         report(images, model, options.zoom, options.prompts, rivals=not options.no_rivals)
 
@@ -194,16 +200,18 @@ def report(
             seen = SeenImage(image, model, Settings(zoom=zoom))
             for prompt, found in of_model(image, seen, zoom, prompts):
                 scores[prompt, f"pocket, zoom {zoom}"].append(found)
-            pairs[zoom] += calibration(image, seen)
+            for predicted, found in of_one_click(image, seen):
+                scores["point", f"shown, zoom {zoom}"].append(found)
+                pairs[zoom].append((predicted, found["iou"]))
     for (prompt, name), found in sorted(scores.items()):
         means = {key: float(np.mean([item[key] for item in found])) for key in ("iou", "f1")}
         print(f"  {prompt:8s} {name:18s} IoU {means['iou']:.3f}   F1 {means['f1']:.3f}")
     for zoom, found_pairs in pairs.items():
-        predicted, true = np.asarray(found_pairs).T
-        correlation = float(np.corrcoef(predicted, true)[0, 1]) if len(true) > 1 else float("nan")
-        error = float(np.abs(predicted - true).mean())
+        guesses, true = np.asarray(found_pairs).T
+        correlation = float(np.corrcoef(guesses, true)[0, 1]) if len(true) > 1 else float("nan")
+        error = float(np.abs(guesses - true).mean())
         print(
-            f"  predicted IoU of one click, zoom {zoom}: mean {predicted.mean():.3f} where true is "
+            f"  predicted IoU of one click, zoom {zoom}: mean {guesses.mean():.3f} where true is "
             f"{true.mean():.3f}, mean error {error:.3f}, correlation {correlation:.2f}"
         )
     print(f"  {time.perf_counter() - began:.0f} s", flush=True)

@@ -23,6 +23,9 @@ def benchmark(
         Path | None, typer.Option(file_okay=False, help="Draw the scores as PNG files in this folder.")
     ] = None,
     run: Annotated[list[str] | None, typer.Option(help="Only the run of this id; may be repeated.")] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Make no run: only write what the store holds.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     jobs: Annotated[
         bool, typer.Option("--jobs", help="Print one command per missing run, for a scheduler.")
@@ -44,7 +47,7 @@ def benchmark(
         raise BadInputError(f"{recipe} has no run {', '.join(set(run) - {item.id for item in asked})}")
     place = store or recipe.with_suffix(".sqlite")
     with ResultStore(place) as results:
-        missing = [item for item in asked if results.get(item) is None]
+        missing = [] if stored else [item for item in asked if results.get(item) is None]
         if jobs:
             for item in missing:
                 command = ["infosam", "benchmark", str(recipe), "--store", str(place), "--run", item.id]

@@ -107,3 +107,28 @@ def test_a_run_that_the_recipe_has_not_is_refused(recipe: Path) -> None:
     done = subprocess.run(command(recipe, "--run", "0123"), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "has no run 0123" in done.stderr
+
+
+def test_a_store_is_reported_without_making_the_missing_runs(recipe: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    run(recipe, "--stored", "--report", str(report))
+    assert "0 of 3 runs; the others are missing below" in report.read_text(encoding="utf-8")
+    assert stored(recipe) == {}
+
+
+def test_runs_of_other_weights_are_refused(recipe: Path) -> None:
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(f'weights = {{ sam_pocket = "{"0" * 64}" }}\n{text}', encoding="utf-8")
+    done = subprocess.run(command(recipe), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    assert "the weights 00000000, but this version has" in " ".join(done.stderr.split())
+    assert stored(recipe) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("pocket_grid", "results.md"), ("adapt_real", "adapting_sam_pocket.md")]
+)
+def test_pages_of_results_are_what_their_stores_hold(name: str, page: str, tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    run(root / "benchmarks" / f"{name}.toml", "--stored", "--report", str(tmp_path / page))
+    assert (tmp_path / page).read_bytes() == (root / "docs" / page).read_bytes()
