@@ -155,11 +155,10 @@ class SeenImage:
 
     def logits(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         """(N, H, W) logits of mask token 0 for N prompts."""
-        return self.enlarged(self.answers(prompts))
-
-    def enlarged(self, answers: Sequence[Answer]) -> NDArray[np.float32]:
-        """(N, H, W) logits of mask token 0 of N answers."""
-        masks = [to_image(self.model, replace(seen, logits=seen.logits[:1]), self.shape) for seen in answers]
+        masks = [
+            to_image(self.model, replace(seen, logits=seen.logits[:1]), self.shape)
+            for seen in self.answers(prompts)
+        ]
         result: NDArray[np.float32] = torch.cat(masks).cpu().numpy()
         return result
 

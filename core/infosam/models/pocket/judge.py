@@ -17,7 +17,7 @@ class MaskJudge(nn.Module):
     """What is added to the IoU that the token predicts: a good mask is even inside, differs from what lies
     around it, and ends where the picture has an edge.
 
-    It learns from the features and changes none: they come detached.
+    It learns from features and masks and changes neither: it detaches both.
 
     Args:
         channels: of the maps C. dim: of the mask tokens D. hidden: width of what decides.
