@@ -17,8 +17,10 @@ from infosam import api
 from infosam.benchmark.data import Parts, draw, generated, parts
 from infosam.benchmark.plan import Run
 from infosam.benchmark.recipe import UNTRAINED, DataSet, Recipe
-from infosam.benchmark.store import Result
+from infosam.benchmark.shown import shown_masks
+from infosam.benchmark.store import Result, ShownMask
 from infosam.data.labelled import LabelledImage
+from infosam.inference.evaluate import Settings
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import RELATION_NAME
 from infosam.types import AdaptConfig, BadInputError, Report
@@ -67,7 +69,11 @@ class Executor:
             "device": _device_name(model.device),
             "threads": str(torch.get_num_threads()),
         }
-        return Result(scores, environment, round(seconds, 2), round(time.perf_counter() - began, 2))
+        masks = {
+            column: self._show(model, images, self._recipe.prompts(run.data))
+            for column, images in self._parts(run.data.name)[1].items()
+        }
+        return Result(scores, environment, round(seconds, 2), round(time.perf_counter() - began, 2), masks)
 
     def _adapted(self, run: Run, model: PromptableModel) -> tuple[PromptableModel, float]:
         config = self._recipe.config(run.method, run.data, run.seed)
@@ -110,6 +116,12 @@ class Executor:
             numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
             scores[prompt] = numbers | boundary
         return scores
+
+    def _show(
+        self, model: PromptableModel, images: Sequence[LabelledImage], prompts: Sequence[str]
+    ) -> dict[str, list[ShownMask]]:
+        settings = Settings(protocol=self._recipe.evaluation.protocol, zoom=self._recipe.evaluation.zoom)
+        return {prompt: shown_masks(model, images, replace(settings, prompt=prompt)) for prompt in prompts}
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,4 +1,5 @@
-"""Results as figures: methods as bars, as lines over the tolerance of boundary scores, or as a grid."""
+"""Results as figures: methods as bars, as lines over the tolerance of boundary scores, as a grid, or by their
+masks."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infosam.benchmark.canvas import BLUE, COLOURS, ORANGE, Figure, panels, save
+from infosam.benchmark.mask_figure import draw_masks
 from infosam.benchmark.recipe import Recipe
 from infosam.benchmark.scores import (
     Results,
@@ -29,10 +31,14 @@ _CHARACTER = 0.085  # inches of a letter in a label
 
 
 def draw(recipe: Recipe, results: Results, asked: int) -> dict[str, Figure]:
-    """The recipe's figures by their names: one per model, score and prompt; lines take all scores at once.
+    """The recipe's figures by their names: one per model, score and prompt; lines take all scores at once,
+    and masks have one per model, test part and prompt.
 
     asked: how many runs the recipe has in all; what is missing is said.
     """
+    if recipe.figure == "masks":
+        masks = [draw_masks(recipe, results, model) for model in recipe.models]
+        return {name: figure for drawn in masks for name, figure in drawn.items()}
     form = {"bars": _bars, "lines": _lines, "grid": _grid}[recipe.figure]
     missing = "" if len(results) == asked else f"\n{len(results)} of {asked} runs; the others are missing"
     figures = {}
@@ -49,7 +55,7 @@ def draw(recipe: Recipe, results: Results, asked: int) -> dict[str, Figure]:
 def write(recipe: Recipe, results: Results, asked: int, folder: Path) -> list[Path]:
     """Write what `draw` gives into `folder` as PNG files; the same results give the same bytes.
 
-    Raises InfoSAMError if a file cannot be written.
+    Raises InfoSAMError if a file cannot be written; for masks, BadInputError as `draw_masks` does.
     """
     paths = []
     for name, figure in draw(recipe, results, asked).items():

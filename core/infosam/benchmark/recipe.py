@@ -16,7 +16,7 @@ from infosam.types import PROMPT_PROTOCOLS, AdaptConfig, BadInputError, Zoom
 UNTRAINED = "none"
 """The PEFT of a method that only measures the pre-trained model."""
 
-FigureForm = Literal["bars", "lines", "grid"]
+FigureForm = Literal["bars", "lines", "grid", "masks"]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -92,7 +92,7 @@ class Recipe:
     the others are compared with, pair by pair. paper: published figures in percent, by score, method and test
     part. reading: what the figures say, in Markdown, to stand above them.
     figure: how scores are drawn: as bars of methods, as lines over the tolerance of boundary scores, or as a
-    grid over the two settings of AdaptConfig that `axes` names, rows first.
+    grid over the two settings of AdaptConfig that `axes` names, rows first; or the masks of some objects.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT

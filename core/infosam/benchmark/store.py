@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from infosam.benchmark.plan import Run
+from infosam.data.rle import RLE
 from infosam.types import BadInputError, InfoSAMError
 
 _SCHEMA = """
@@ -23,19 +24,34 @@ CREATE TABLE IF NOT EXISTS results (
     seconds REAL NOT NULL,      -- of training; 0 where nothing was trained
     total_seconds REAL NOT NULL,
     finished TEXT NOT NULL      -- ISO 8601, UTC
+);
+CREATE TABLE IF NOT EXISTS masks (
+    id TEXT PRIMARY KEY,        -- of the run
+    masks TEXT NOT NULL         -- JSON: {measured on: {prompt: [{image, size, truth, mask}]}}, run lengths
 )
 """
 _PATIENCE = 60.0  # seconds that a writer waits for another
 
 
 @dataclass(frozen=True)
+class ShownMask:
+    """What a model made of one object. image: the name of its image. truth, mask: of the whole image."""
+
+    image: str
+    truth: RLE
+    mask: RLE
+
+
+@dataclass(frozen=True)
 class Result:
-    """What came out of a run. scores: by what was measured on, prompt and score. seconds: of training."""
+    """What came out of a run. scores: by what was measured on, prompt and score. seconds: of training. masks:
+    of some objects of its own test parts, by part and prompt."""
 
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     environment: Mapping[str, str]
     seconds: float
     total_seconds: float
+    masks: Mapping[str, Mapping[str, Sequence[ShownMask]]] = field(default_factory=dict)
 
 
 class ResultStore:
@@ -48,16 +64,21 @@ class ResultStore:
         self.path = path
         try:
             self._database = sqlite3.connect(path, timeout=_PATIENCE)
-            self._database.execute(_SCHEMA)
+            self._database.executescript(_SCHEMA)
         except sqlite3.OperationalError as error:
             raise InfoSAMError(f"cannot open the results store {path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise BadInputError(f"{path} is not a results store: {error}") from error
 
     def get(self, run: Run) -> Result | None:
-        query = "SELECT scores, environment, seconds, total_seconds FROM results WHERE id = ?"
+        query = (
+            "SELECT scores, environment, seconds, total_seconds, coalesce(masks, '{}') "
+            "FROM results LEFT JOIN masks USING (id) WHERE id = ?"
+        )
         row = self._database.execute(query, (run.id,)).fetchone()
-        return None if row is None else Result(json.loads(row[0]), json.loads(row[1]), row[2], row[3])
+        if row is None:
+            return None
+        return Result(json.loads(row[0]), json.loads(row[1]), row[2], row[3], _read_masks(row[4]))
 
     def put(self, run: Run, result: Result) -> None:
         """Keep a result; of two for the same run the first stays."""
@@ -73,6 +94,9 @@ class ResultStore:
         try:
             with self._database:
                 self._database.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+                if result.masks:
+                    masks = (run.id, json.dumps(result.masks, default=_as_json))
+                    self._database.execute("INSERT OR IGNORE INTO masks VALUES (?, ?)", masks)
         except sqlite3.OperationalError as error:
             raise InfoSAMError(f"cannot write to the results store {self.path}: {error}") from error
 
@@ -92,3 +116,24 @@ class ResultStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _as_json(shown: ShownMask) -> dict[str, Any]:
+    return {
+        "image": shown.image,
+        "size": shown.truth.size,
+        "truth": shown.truth.counts.decode("ascii"),
+        "mask": shown.mask.counts.decode("ascii"),
+    }
+
+
+def _read_masks(text: str) -> dict[str, dict[str, list[ShownMask]]]:
+    def shown(item: dict[str, Any]) -> ShownMask:
+        height, width = item["size"]
+        truth, mask = (RLE((height, width), item[name].encode("ascii")) for name in ("truth", "mask"))
+        return ShownMask(item["image"], truth, mask)
+
+    return {
+        part: {prompt: [shown(item) for item in items] for prompt, items in by_prompt.items()}
+        for part, by_prompt in json.loads(text).items()
+    }

@@ -21,7 +21,8 @@ def recipe(name: str) -> Recipe:
 
 def test_every_table_has_its_recipe_and_so_have_figures_of_runs() -> None:
     tables = {f"table{number}" for number in range(1, 14)}
-    assert {path.stem for path in RECIPES} == tables | {"figure4", "figure6", "figure7"}
+    figures = {f"figure{number}" for number in (4, 6, 7, 10, 11, 12)}
+    assert {path.stem for path in RECIPES} == tables | figures
 
 
 def test_larger_models_teach_in_figure_4() -> None:
@@ -33,6 +34,7 @@ def test_larger_models_teach_in_figure_4() -> None:
 def test_figures_are_drawn_as_in_the_paper() -> None:
     forms = {path.stem: read_recipe(path).figure for path in RECIPES}
     assert (forms["figure4"], forms["figure6"], forms["figure7"]) == ("bars", "grid", "lines")
+    assert {forms[f"figure{number}"] for number in (10, 11, 12)} == {"masks"}
     assert recipe("figure6").axes == ("lambda_compress", "lambda_distill")
 
 

@@ -107,7 +107,7 @@ def test_a_run_is_known_by_what_decides_its_result_and_not_by_labels(tmp_path: P
             r"paper names the test part \['oaks'\]",
         ),
         ("seeds = [0, 1]", "seeds = [0, 1", "is not TOML"),
-        ("seeds = [0, 1]", 'figure = "pie"', "figure: .*'bars', 'lines' or 'grid'"),
+        ("seeds = [0, 1]", 'figure = "pie"', "figure: .*'bars', 'lines', 'grid' or 'masks'"),
         ("seeds = [0, 1]", 'figure = "lines"', r"recipe\.toml: lines .*boundary_f1_0, .*not through iou"),
         ("seeds = [0, 1]", 'figure = "lines"\nscores = ["boundary_f1_1"]', "not through boundary_f1_1"),
         (
