@@ -72,8 +72,7 @@ class Engine:
         predictor = self._loaded()
         if self._image != key:
             raise InfoSAMError("The image is not ready for prompts yet: wait until it is prepared.")
-        several = predictor.predict_prompt(prompt, multimask=True)
-        single = predictor.predict_prompt(prompt, multimask=False)
+        several, single = predictor.predict_both(prompt)
         ambiguous = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
         order = (several, single) if ambiguous and not self._adapted else (single, several)
         return distinct(join(*order))

@@ -141,26 +141,34 @@ class Predictor:
         """`predict` for a Prompt. Points may lie outside the image, as some evaluation protocols want it."""
         return self.predict_batch([prompt], multimask)[0]
 
-    @torch.no_grad()
     def predict_batch(self, prompts: Sequence[Prompt], multimask: bool = False) -> list[Segmentation]:
         """Masks for several objects of the image, each with a prompt of any kind, in their order."""
-        image = self._current()
+        image = self._current()  # once: another thread may set the next
+        return [self._segmentation(seen, image.shape, multimask) for seen in self._answers(image, prompts)]
 
+    def predict_both(self, prompt: Prompt) -> tuple[Segmentation, Segmentation]:
+        """What `predict_prompt` gives with multimask and without, for one decoding."""
+        image = self._current()
+        (seen,) = self._answers(image, [prompt])
+        several, single = (self._segmentation(seen, image.shape, which) for which in (True, False))
+        return several, single
+
+    @torch.no_grad()
+    def _answers(self, image: _Image, prompts: Sequence[Prompt]) -> list[Answer]:
         def embed(tile: Tile) -> ImageEmbedding:
             if tile.level == 0:
                 return image.embedding
             return self._embed(image.pixels, image.intensity, image.content, tile)
 
-        tokens = slice(1, None) if multimask else slice(0, 1)
-        return [
-            self._segmentation(Answer(seen.logits[tokens], seen.iou[tokens], seen.tile), image.shape)
-            for seen in answer(self.model, embed, image.shape, prompts, self.zoom)
-        ]
+        return answer(self.model, embed, image.shape, prompts, self.zoom)
 
-    def _segmentation(self, seen: Answer, shape: Shape) -> Segmentation:
-        """The answer to one prompt, best candidate first."""
-        order = torch.argsort(seen.iou, descending=True, stable=True)
-        logits, iou = seen.logits[order], seen.iou[order]
+    @torch.no_grad()
+    def _segmentation(self, seen: Answer, shape: Shape, multimask: bool) -> Segmentation:
+        """The multi-mask outputs of an answer, the best first, or the single-mask one."""
+        tokens = slice(1, None) if multimask else slice(0, 1)
+        logits, iou = seen.logits[tokens], seen.iou[tokens]
+        order = torch.argsort(iou, descending=True, stable=True)
+        logits, iou = logits[order], iou[order]
         enlarged = to_image(self.model, Answer(logits, iou, seen.tile), shape)
         if seen.tile.level > 0:
             logits = to_whole(self.model, enlarged)

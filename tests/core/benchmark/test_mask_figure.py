@@ -124,10 +124,10 @@ def test_other_data_than_were_measured_are_refused(recipe: Recipe) -> None:
     made = results(recipe)
     run, result = made[0]
     renamed = [replace(shown, image="gone") for shown in result.masks["squares"]["box"]]
-    with pytest.raises(BadInputError, match="no image gone of .* pixels any more"):
+    with pytest.raises(BadInputError, match=r"no image gone of .* pixels any more"):
         draw(recipe, [(run, replace(result, masks={"squares": {"box": renamed}}))], asked=3)
+    other = made[1][0], replace(result, masks={"squares": {"box": renamed}})
     with pytest.raises(BadInputError, match="LoRA was measured on other data"):
-        other = made[1][0], replace(result, masks={"squares": {"box": renamed}})
         draw(recipe, [made[0], other], asked=3)
 
 

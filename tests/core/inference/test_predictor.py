@@ -13,7 +13,7 @@ from infosam.inference.cache import EmbeddingCache
 from infosam.inference.predictor import Predictor
 from infosam.models.base import PromptableModel, freeze
 from infosam.models.pocket.build import build_pocket
-from infosam.types import BadInputError, ImageEmbedding, IntensityRange, Prompt
+from infosam.types import BadInputError, ImageEmbedding, IntensityRange, Prompt, Zoom
 
 LOW = (32, 32)
 
@@ -170,6 +170,24 @@ def test_a_batch_of_any_mix_answers_as_one_by_one(model: PromptableModel, multim
         np.testing.assert_allclose(found.logits, alone.logits, rtol=0, atol=1e-5 * scale)
         np.testing.assert_allclose(found.scores, alone.scores, rtol=0, atol=1e-5)
         assert found.masks.shape == alone.masks.shape
+
+
+@pytest.mark.parametrize("zoom", ["off", "auto"])
+@pytest.mark.parametrize("prompt", PROMPTS, ids=str)
+def test_both_answers_come_of_one_decoding(
+    model: PromptableModel, prompt: Prompt, zoom: Zoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(model, zoom).set_image(_noise(48, 64, 3))
+    decode, decoded = model.decode, []
+    monkeypatch.setattr(model, "decode", lambda *asked: decoded.append(asked) or decode(*asked))
+    apart = [predictor.predict_prompt(prompt, multimask) for multimask in (True, False)]
+    twice = len(decoded)
+    decoded.clear()
+    for found, alone in zip(predictor.predict_both(prompt), apart, strict=True):
+        np.testing.assert_array_equal(found.logits, alone.logits)
+        np.testing.assert_array_equal(found.scores, alone.scores)
+        np.testing.assert_array_equal(found.masks, alone.masks)
+    assert 2 * len(decoded) == twice
 
 
 def test_no_prompts_no_masks(model: PromptableModel) -> None:
