@@ -30,7 +30,6 @@ class Engine:
     def __init__(self) -> None:
         self._predictor: Predictor | None = None
         self._cache: EmbeddingCache | None = None
-        self._adapted = False
         self._image: Hashable = None
 
     def load(self, name: str, adapter: Path | None) -> str:
@@ -48,7 +47,6 @@ class Engine:
         # A model that knows how large its objects are has learnt to look at them from nearer.
         zoom = zoom_for(name, device) if model.object_extent is None else "auto"
         self._predictor = infosam.Predictor(model, zoom, self._cache)
-        self._adapted = adapter is not None
         self._image = None
         return device
 
@@ -66,16 +64,15 @@ class Engine:
     def answer(self, key: Hashable, prompt: Prompt) -> Segmentation:
         """Different candidate masks for a prompt on the image `key`, the one to show first in front.
 
-        One click is ambiguous: the best of the three multi-mask outputs comes first. For any other prompt,
-        and for an adapted model, which was trained on it, the single-mask output does.
+        One click is ambiguous: the best of the three multi-mask outputs comes first. For any other prompt the
+        single-mask output does.
         """
         predictor = self._loaded()
         if self._image != key:
             raise InfoSAMError("The image is not ready for prompts yet: wait until it is prepared.")
         several, single = predictor.predict_both(prompt)
         ambiguous = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
-        order = (several, single) if ambiguous and not self._adapted else (single, several)
-        return distinct(join(*order))
+        return distinct(join(several, single) if ambiguous else join(single, several))
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:

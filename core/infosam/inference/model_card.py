@@ -120,7 +120,8 @@ def _looking(info: AdapterInfo) -> str:
         return "It looks at whole images."
     return (
         f"It was trained on objects of about {info.object_extent:.0f} pixels, looks at them from near, and "
-        'expects objects of that size where it is clicked; `zoom="off"` (`--zoom off`) shows it whole images.'
+        "expects objects of about that size where it is clicked; "
+        '`zoom="off"` (`--zoom off`) shows it whole images.'
     )
 
 

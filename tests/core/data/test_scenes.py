@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from infosam.data.scenes import Scene, make_scene, scenes
+from infosam.data.scenes.layout import objects
+from infosam.data.scenes.shapes import ELLIPSE
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,13 @@ def test_most_objects_can_be_told_from_the_pixels_around_them(many: list[Scene])
             spread = np.abs(inside.std(axis=0) - around.std(axis=0)).max()
             told.append(max(mean, spread) > 3)
     assert np.mean(told) > 0.75
+
+
+def test_all_objects_of_a_round_scene_are_ellipses() -> None:
+    generator, used = torch.Generator().manual_seed(0), torch.ones(8, dtype=torch.bool)
+    is_round = torch.arange(8) < 4
+    population = objects(generator, 96, torch.full((8,), 12.0), used, is_round, first=0)
+    assert population.closed is not None
+    kinds = [set(population.closed.kind[population.scene == scene].tolist()) for scene in range(8)]
+    assert all(own == {ELLIPSE} for own in kinds[:4])
+    assert set.union(*kinds[4:]) - {ELLIPSE}

@@ -184,18 +184,24 @@ def test_the_best_of_the_candidates_decides(model: PromptableModel, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("mask_on", "level"),
+    ("mask_on", "iou_on", "level"),
     [
-        ({3: square(30)}, 3),
-        ({}, 3),  # nothing is seen: what is farther off would say no more
-        ({0: square(100), 1: square(100), 2: square(100), 3: square(100)}, 2),  # the first that shows its end
-        ({0: square(9), 1: square(600), 2: square(600), 3: square(600)}, 0),
+        ({level: square(30) for level in range(5)}, {}, 3),
+        ({level: square(30) for level in range(5)}, {2: 0.02, 4: 0.02}, 3),  # hardly better
+        ({level: square(30) for level in range(5)}, {1: 0.5}, 1),
+        ({}, {}, 3),  # nothing is seen anywhere
+        ({level: square(100) for level in range(5)}, {}, 2),  # the nearest that shows its end
+        ({0: square(50), 1: square(600), 2: square(600), 3: square(600)}, {1: 0.9}, 0),
     ],
 )
-def test_a_model_that_knows_its_objects_begins_at_their_size_and_steps_back(
-    model: PromptableModel, monkeypatch: pytest.MonkeyPatch, mask_on: dict[int, np.ndarray], level: int
+def test_a_model_that_knows_its_objects_rather_answers_at_their_size(
+    model: PromptableModel,
+    monkeypatch: pytest.MonkeyPatch,
+    mask_on: dict[int, np.ndarray],
+    iou_on: dict[int, float],
+    level: int,
 ) -> None:
-    scripted(monkeypatch, mask_on)
+    scripted(monkeypatch, mask_on, iou_on)
     monkeypatch.setattr(model, "object_extent", 30.0)
     (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
     assert seen.tile.level == level
@@ -207,9 +213,10 @@ def test_clicks_far_apart_are_answered_on_one_tile(
 ) -> None:
     scripted(monkeypatch, {})
     monkeypatch.setattr(model, "object_extent", 30.0)
-    points = ((400, 400), (450, 450), (3, 3))
-    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=points, labels=(1, 1, 0))], "auto")
+    points, calls = ((400, 400), (450, 450), (3, 3)), Calls()
+    (seen,) = answer(model, calls, (SIDE, SIDE), [Prompt(points=points, labels=(1, 1, 0))], "auto")
     assert seen.tile.level == 1
+    assert max(tile.level for tile in calls.tiles) == 2  # a nearer one has no room for both
     assert all(seen.tile.contains(point) for point in points[:2])
 
 

@@ -15,6 +15,8 @@ from infosam.data.scenes.texture import grain
 
 _REACH = 4  # pixels to each side of the blur's kernel
 _BLOCK = 8  # pixels a side of what JPEG compresses at once
+# How often pictures are shown as a tile of a larger one is (see `inference.tiles`): factor, share.
+_LOOKED_CLOSER = ((2, 0.12), (4, 0.06))
 
 
 def photograph(generator: Generator, image: Tensor, styles: Styles) -> Tensor:
@@ -22,7 +24,7 @@ def photograph(generator: Generator, image: Tensor, styles: Styles) -> Tensor:
     count, _, size, _ = image.shape
     image = torch.where(styles.grey[:, None, None, None], image.mean(dim=1, keepdim=True), image)
     image = _blurred(image, styles.blur)
-    image = _enlarged(image, chance(generator, (count,), 0.12))
+    image = _enlarged(image, chance(generator, (count,), 0.12), 2)
     image = image * _light(generator, styles, size)
     grainy = torch.nonzero(styles.speckle > 0).flatten()
     if len(grainy):
@@ -39,6 +41,8 @@ def photograph(generator: Generator, image: Tensor, styles: Styles) -> Tensor:
     image = _compressed(
         image.clamp(0, 1), chance(generator, (count,), 0.3), uniform(generator, (count,), 0.02, 0.12)
     )
+    for factor, share in _LOOKED_CLOSER:
+        image = _enlarged(image, chance(generator, (count,), share), factor)
     return (image * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
@@ -57,11 +61,11 @@ def _blurred(image: Tensor, sigma: Tensor) -> Tensor:
     return F.conv2d(across, kernel[:, None, :, None], groups=len(kernel)).view_as(image)
 
 
-def _enlarged(image: Tensor, chosen: Tensor) -> Tensor:
-    """The chosen pictures as if they had been half as large."""
+def _enlarged(image: Tensor, chosen: Tensor, factor: int) -> Tensor:
+    """The chosen pictures as if they had been smaller by this factor."""
     size = tuple(image.shape[-2:])
-    half = F.interpolate(image, scale_factor=0.5, mode="area")
-    return torch.where(_per(chosen), F.interpolate(half, size, mode="bilinear", align_corners=False), image)
+    small = F.interpolate(image, scale_factor=1 / factor, mode="area")
+    return torch.where(_per(chosen), F.interpolate(small, size, mode="bilinear", align_corners=False), image)
 
 
 def _light(generator: Generator, styles: Styles, size: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from infosam.data.scenes.draw import chance, choice, integers, log_uniform, normal, uniform
 from infosam.data.scenes.shapes import (
+    ELLIPSE,
     LEAF,
     Outlines,
     Pieces,
@@ -83,8 +84,11 @@ def _centres(generator: Generator, size: int, diameter: Tensor) -> tuple[Tensor,
     return centres, torch.arange(MAX_OBJECTS, device=diameter.device) < number[:, None]
 
 
-def objects(generator: Generator, size: int, diameter: Tensor, used: Tensor, first: int) -> Population:
-    """One population of closed shapes in the scenes `used` (B,), of one or two looks."""
+def objects(
+    generator: Generator, size: int, diameter: Tensor, used: Tensor, is_round: Tensor, first: int
+) -> Population:
+    """One population of closed shapes in the scenes `used` (B,), of one or two looks; ellipses alone where
+    `is_round` (B,)."""
     count = len(diameter)
     centres, shown = _centres(generator, size, diameter)
     scene, slot = torch.nonzero(shown & used[:, None], as_tuple=True)
@@ -92,7 +96,8 @@ def objects(generator: Generator, size: int, diameter: Tensor, used: Tensor, fir
     spread = torch.tensor((0.1, 0.25, 0.6), device=diameter.device)[integers(generator, (count,), 0, 3)]
     own = diameter[scene] * torch.exp(normal(generator, tuple(scene.shape)) * spread[scene])
     own = own.clamp(5, 0.95 * size)
-    kind = random_kinds(generator, (count, 2))[scene, group]
+    kinds = torch.where(is_round[:, None], ELLIPSE, random_kinds(generator, (count, 2)))
+    kind = kinds[scene, group]
     closed = Closed(kind, centres[scene, slot], own, random_outlines(generator, kind, own))
     return Population([_stamps(closed, scene, first)], scene, group, first, closed=closed)
 

@@ -162,7 +162,8 @@ def _paint(generator: Generator, count: int, size: int) -> Scenes:
     under = chance(generator, (count,), 0.5)
     canvas.add(lines(generator, size, (plot == _BOTH) & under, canvas.painted), strength=1.2)
     for used in (plot != _LINES) & (plot != _MOSAIC), plot == _TWO:
-        population = objects(generator, size, typical_size(generator, count, size), used, canvas.painted)
+        diameter = typical_size(generator, count, size)
+        population = objects(generator, size, diameter, used, canvas.styles.round, canvas.painted)
         canvas.add(population)
         inner = chance(generator, (count,), 0.3)
         canvas.add(parts(generator, population, inner, canvas.painted))

@@ -12,7 +12,7 @@ from infosam.data.scenes.stamps import Depth
 
 _STEPS = 128
 KINDS = {"blob": 0.28, "ellipse": 0.32, "polygon": 0.1, "leaf": 0.1, "lobed": 0.08, "rounded": 0.12}
-LEAF = list(KINDS).index("leaf")
+ELLIPSE, LEAF = (list(KINDS).index(name) for name in ("ellipse", "leaf"))
 
 
 @dataclass(frozen=True, eq=False)

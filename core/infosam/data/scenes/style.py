@@ -23,6 +23,7 @@ class Kind:
     a net of cells in the background. rim: extra brightness at edges. soft: width of edges. add: share of
     scenes in which objects add light. fade: darkening with depth. noise, shot, speckle: additive,
     signal-dependent and multiplicative noise. gain: final brightness. grey: share of scenes without colour.
+    round: share of scenes whose objects are all ellipses or nearly.
     """
 
     share: float
@@ -46,6 +47,7 @@ class Kind:
     speckle: Range = (0.0, 0.0)
     gain: Range = (0.9, 1.1)
     grey: float = 0.0
+    round: float = 0.0
 
 
 KINDS: dict[str, Kind] = {
@@ -65,6 +67,7 @@ KINDS: dict[str, Kind] = {
         gain=(0.2, 1.1),
         grey=0.8,
         tint_spread=0.3,
+        round=0.4,
     ),
     "dim fluorescence": Kind(
         0.06,
@@ -80,6 +83,7 @@ KINDS: dict[str, Kind] = {
         shot=(0, 0.05),
         gain=(0.1, 0.3),
         grey=1.0,
+        round=0.4,
     ),
     "bright field": Kind(
         0.1,
@@ -92,6 +96,7 @@ KINDS: dict[str, Kind] = {
         soft=(1, 2.5),
         blur=(0, 1),
         grey=0.5,
+        round=0.3,
     ),
     "stained": Kind(
         0.12,
@@ -107,6 +112,7 @@ KINDS: dict[str, Kind] = {
         soft=(1, 2.5),
         blur=(0, 1),
         grey=0.1,
+        round=0.4,
     ),
     "photograph": Kind(
         0.1,
@@ -132,6 +138,7 @@ KINDS: dict[str, Kind] = {
         rim=(-0.15, 0.15),
         soft=(1, 5),
         blur=(0, 1.2),
+        round=0.4,
     ),
     "concrete": Kind(
         0.1,
@@ -169,6 +176,7 @@ KINDS: dict[str, Kind] = {
         soft=(1, 3),
         noise=(0.01, 0.06),
         grey=1.0,
+        round=0.3,
     ),
     "ultrasound": Kind(
         0.16,
@@ -186,6 +194,7 @@ KINDS: dict[str, Kind] = {
         speckle=(0.1, 0.4),
         gain=(0.6, 1.2),
         grey=1.0,
+        round=0.75,
     ),
     "texture only": Kind(
         0.03,
@@ -204,7 +213,7 @@ _RANGES = (
     *("background", "ground", "streaks", "net", "soft", "fade"),
     *("blur", "noise", "shot", "speckle", "gain", "hue"),
 )
-_SHARES = ("bright", "add", "grey")
+_SHARES = ("bright", "add", "grey", "round")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +235,7 @@ class Styles:
     bright: Tensor
     add: Tensor
     grey: Tensor
+    round: Tensor
     tint: Tensor
     contrast: Tensor
     texture: Tensor

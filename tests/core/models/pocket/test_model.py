@@ -73,16 +73,23 @@ def test_no_prompt_draws_nothing() -> None:
     assert draw_prompts(PromptBatch(INDEX), 64, (16, 16)) is None
 
 
+BOX = PromptBatch(INDEX, boxes=torch.tensor([[8.0, 16.0, 24.0, 48.0]]))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "belief"),
+    [(BOX, 0.5), (_click(20, 30, 1), 1.0), (replace(_click(20, 30, 0), boxes=BOX.boxes), 0.5)],
+    ids=["box", "click", "both"],
+)
 def test_the_decoders_answer_is_added_to_what_was_drawn(
-    model: PocketModel, monkeypatch: pytest.MonkeyPatch
+    model: PocketModel, prompts: PromptBatch, belief: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedding = model.encode(torch.zeros(1, 3, 64, 64))
-    prompts = PromptBatch(INDEX, boxes=torch.tensor([[8.0, 16.0, 24.0, 48.0]]))
     drawn = draw_prompts(prompts, 64, (32, 32))
     output = model.decode(embedding, prompts)
     monkeypatch.setattr(PocketModel, "_finish", SamModel._finish)
     plain = model.decode(embedding, prompts)
-    torch.testing.assert_close(output.logits, plain.logits + drawn)
+    torch.testing.assert_close(output.logits, belief * plain.logits + drawn)
     assert torch.equal(output.iou, plain.iou)
     assert torch.equal(output.tokens, plain.tokens)
 
