@@ -41,7 +41,8 @@ def views(image: LabelledImage, image_size: int, extent: float) -> list[Labelled
 
 
 def _clicked(item: LabelledObject, shape: Shape, image_size: int, extent: float) -> Tile:
-    """The tile on which a click in the middle of an object ends, if its masks are right."""
+    """The tile on which a clicked object is expected: as near as a typical one asks for, or so far that it is
+    not cut."""
     mask = item.mask
     tile = tile_for(box_around([interior_pixel(mask)], extent), shape, image_size)
     while tile.cuts(mask[tile.window], shape):
