@@ -120,6 +120,23 @@ def test_methods_without_masks_have_no_column(recipe: Recipe) -> None:
     assert [axes.get_title() for axes in figure.axes[:2]] == ["label", "zero-shot"]
 
 
+def test_masks_that_are_empty_or_fill_their_image_are_drawn(tmp_path: Path) -> None:
+    everything = np.ones((20, 30), bool)
+    for part, pixels in (("images", 90 * everything), ("masks", everything)):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for name in ("one", "other"):
+            picture = Image.fromarray(pixels.astype(np.uint8) + (name == "one") * (part == "images"))
+            picture.save(tmp_path / "data" / part / f"{name}.png")
+    data = DataSet("full", str(tmp_path / "data"), test_share=0.5)
+    recipe = Recipe("full", (data,), METHODS, seeds=(0,), figure="masks")
+    (image,) = parts(data)[1]["full"]
+    shown = ShownMask(image.name, encode_mask(everything), encode_mask(~everything))
+    made = Result({}, {}, 1.0, 2.0, {"full": {"box": [shown]}})
+    (figure,) = draw(recipe, [(run, made) for run in expand(recipe, str)], asked=2).values()
+    figure.draw_without_rendering()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "0.000", "0.000"]
+
+
 def test_other_data_than_were_measured_are_refused(recipe: Recipe) -> None:
     made = results(recipe)
     run, result = made[0]
