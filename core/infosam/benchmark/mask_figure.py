@@ -75,8 +75,7 @@ def _draw(
         for axes, (method, masks) in zip(row[1:], columns.items(), strict=True):
             mask = _mask_of(masks, labelled, method)
             _show(axes, pixels, mask[window], BLUE)
-            if not truth[window].all():  # what fills the picture has no outline in it
-                axes.contour(truth[window], levels=[0.5], colors=[ORANGE], linewidths=0.8)
+            axes.contour(truth[window], levels=[0.5], colors=[ORANGE], linewidths=0.8)
             axes.set_xlabel(f"{iou(mask, truth):.3f}")
     for axes, name in zip(places[0], [_LABELLED, *columns], strict=True):
         axes.set_title(name, fontsize="medium")
