@@ -92,11 +92,12 @@ def _mask_of(masks: Sequence[ShownMask], labelled: ShownMask, method: str) -> Bo
 
 
 def _pixels(images: Mapping[str, LabelledImage], shown: ShownMask) -> NDArray[np.uint8]:
-    image = images.get(shown.image)
-    if image is None or image.image().shape[:2] != shown.truth.size:
-        height, width = shown.truth.size
-        raise BadInputError(f"the data have no image {shown.image} of {height} x {width} pixels any more")
-    return to_rgb8(image.image(), image.intensity)
+    if (image := images.get(shown.image)) is not None:
+        pixels = image.image()
+        if pixels.shape[:2] == shown.truth.size:
+            return to_rgb8(pixels, image.intensity)
+    height, width = shown.truth.size
+    raise BadInputError(f"the data have no image {shown.image} of {height} x {width} pixels any more")
 
 
 def _window(shown: ShownMask) -> tuple[slice, slice]:

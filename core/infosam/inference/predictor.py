@@ -162,7 +162,6 @@ class Predictor:
 
         return answer(self.model, embed, image.shape, prompts, self.zoom)
 
-    @torch.no_grad()
     def _segmentation(self, seen: Answer, shape: Shape, multimask: bool) -> Segmentation:
         """The multi-mask outputs of an answer, the best first, or the single-mask one."""
         tokens = slice(1, None) if multimask else slice(0, 1)

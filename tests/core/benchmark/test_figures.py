@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,10 @@ def test_the_same_results_give_the_same_bytes(form: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("form", RECIPES)
-def test_nothing_is_cut_off(form: str) -> None:
+def test_nothing_is_cut_off(form: str, check_nothing_is_cut_off: Callable[[Any], None]) -> None:
     recipe = RECIPES[form]
     (figure,) = draw(recipe, results(recipe), asked=99).values()
-    figure.draw_without_rendering()
-    width, height = figure.get_size_inches()
-    needed = figure.get_tightbbox()
-    assert 0 <= needed.x0 < needed.x1 <= width
-    assert 0 <= needed.y0 < needed.y1 <= height
+    check_nothing_is_cut_off(figure)
 
 
 @pytest.mark.parametrize("form", RECIPES)

@@ -125,7 +125,10 @@ def test_a_method_without_relations_is_refused(
 
 
 def test_the_figure_shows_every_map_and_every_value(
-    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    tmp_path: Path,
+    check_nothing_is_cut_off: Callable[[Any], None],
 ) -> None:
     watch = RelationWatch(adaptation(tiny_model, labelled_images(2), tmp_path), 2)
     list(watch.run(every=3))
@@ -150,11 +153,7 @@ def test_the_figure_shows_every_map_and_every_value(
         teacher, student = (stairs.get_data() for stairs in axes.patches)
         np.testing.assert_allclose(teacher.values, np.histogram(on_image, teacher.edges)[0] / on_image.size)
         assert sum(student.values) == pytest.approx(1)
-
-    width, height = figure.get_size_inches()
-    needed = figure.get_tightbbox()
-    assert 0 <= needed.x0 < needed.x1 <= width
-    assert 0 <= needed.y0 < needed.y1 <= height
+    check_nothing_is_cut_off(figure)
 
 
 def test_the_command_writes_figure_numbers_and_adapter(
