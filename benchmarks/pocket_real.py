@@ -33,7 +33,7 @@ from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import interior_pixel, tight_box
 from infosam.inference.evaluate import SeenImage, Settings, decode_objects
-from infosam.inference.zoom import Answer, to_image
+from infosam.inference.zoom import to_image
 from infosam.metrics import boundary_f1, iou
 from infosam.models.base import PromptableModel
 from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
@@ -152,10 +152,8 @@ def of_model(
 def of_one_click(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, Score]]:
     """The predicted IoU of the mask that the plugin shows for each object's click, and its score."""
     targets = [item.mask for item in image.objects()]
-    answers = seen.answers([Prompt(points=(interior_pixel(target),), labels=(1,)) for target in targets])
-    for answer, target in zip(answers, targets, strict=True):
-        best = 1 + int(answer.iou[1:].argmax())
-        shown = Answer(answer.logits[best : best + 1], answer.iou[best : best + 1], answer.tile)
+    clicks = [Prompt(points=(interior_pixel(target),), labels=(1,)) for target in targets]
+    for shown, target in zip(seen.answers(clicks, multimask=True), targets, strict=True):
         found = to_image(seen.model, shown, seen.shape)[0] > 0
         yield float(shown.iou), score(found.cpu().numpy(), target)
 

@@ -64,6 +64,7 @@ def evaluate(
     prompt: str = "box",
     protocol: ScoringProtocol = "clean",
     zoom: Zoom | None = None,
+    multimask: bool = False,
     objects: str = "auto",
     limit: int | None = None,
     seed: int = 0,
@@ -79,6 +80,8 @@ def evaluate(
         protocol: clean (means over objects) or official (as InfoSAM's released scripts; means over images).
         zoom: off (the whole image at once) or auto (small objects from nearer); see `Predictor`. None: as the
             model was adapted to in the clean protocol, off in the official one.
+        multimask: for a single click score what the plugin shows, the best of three masks as the model judges
+            them, in place of the single-mask output.
         objects: what one object is, for paths: auto, image, components or labels.
         limit: use only that many images, chosen by `seed`.
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
@@ -88,7 +91,7 @@ def evaluate(
     Raises:
         BadInputError: the data or a setting cannot be used, or nothing is left to evaluate.
     """
-    settings = Settings(prompt, protocol, seed, zoom or "off")
+    settings = Settings(prompt, protocol, seed, zoom or "off", multimask)
     seen = set() if exclude is None else read_adapter_info(Path(exclude)).keys()
     images = read_images(data, objects=objects, limit=limit, seed=seed)
     unseen = [image for image in images if image.key not in seen]

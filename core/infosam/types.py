@@ -73,6 +73,11 @@ class Prompt:
     def is_empty(self) -> bool:
         return not self.points and self.box is None and self.mask is None
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """A single click says little of what is meant: SAM offers several masks for it."""
+        return len(self.points) == 1 and self.box is None and self.mask is None
+
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:

@@ -71,8 +71,7 @@ class Engine:
         if self._image != key:
             raise InfoSAMError("The image is not ready for prompts yet: wait until it is prepared.")
         several, single = predictor.predict_both(prompt)
-        ambiguous = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
-        return distinct(join(several, single) if ambiguous else join(single, several))
+        return distinct(join(several, single) if prompt.is_ambiguous else join(single, several))
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:

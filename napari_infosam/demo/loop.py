@@ -163,7 +163,11 @@ class Loop:
         with ThreadPoolExecutor(1) as pool:
             job = pool.submit(
                 lambda: evaluate(
-                    held_out, model=load_model(MODEL, adapter=adapter), prompt=PROMPT, zoom="auto"
+                    held_out,
+                    model=load_model(MODEL, adapter=adapter),
+                    prompt=PROMPT,
+                    zoom="auto",
+                    multimask=True,
                 )
             )
             self._hand.wait(job.done, "the evaluation", TRAINING_SECONDS)

@@ -215,9 +215,12 @@ def test_adapt_evaluate_segment(labelled_folder: Folder, tmp_path: Path) -> None
     assert "sam_pocket on cpu" in result.stderr
     assert (out / "adapter.safetensors").is_file()
 
-    scored = invoke("evaluate", data, "--adapter", out, "--exclude", out, "--prompt", "point", "--json")
+    scored = invoke(
+        "evaluate", data, "--adapter", out, "--exclude", out, "--prompt", "point", "--multimask", "--json"
+    )
     scores = json.loads(scored.stdout)
     assert (scores["n_images"], scores["n_objects"], scores["prompt"]) == (1, 2, "point")
+    assert scores["multimask"]
     assert set(scores["boundary_f1"]) == {"0", "1", "2", "3"}
     table = invoke("evaluate", data, "--limit", "1").stdout
     assert "2 objects in 1 images, prompt box" in table

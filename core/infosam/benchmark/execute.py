@@ -113,7 +113,7 @@ class Executor:
                 images, model=model, prompt=prompt, protocol=evaluation.protocol, zoom=evaluation.zoom
             )
             boundary = {f"boundary_f1_{px}": value for px, value in found["boundary_f1"].items()}
-            numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
+            numbers = {name: value for name, value in found.items() if type(value) in (int, float)}
             scores[prompt] = numbers | boundary
         return scores
 

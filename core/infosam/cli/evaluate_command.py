@@ -46,6 +46,12 @@ def evaluate(
         str, typer.Option(help="clean: means over objects. official: as InfoSAM's released scripts.")
     ] = "clean",
     zoom: ZoomAsAdapted = None,
+    multimask: Annotated[
+        bool,
+        typer.Option(
+            "--multimask", help="Score one click by the best of three masks, as the plugin shows it."
+        ),
+    ] = False,
     objects: Objects = "auto",
     limit: Limit = None,
     seed: Seed = 0,
@@ -76,6 +82,7 @@ def evaluate(
             prompt=prompt,
             protocol=cast("ScoringProtocol", protocol),
             zoom=cast("Zoom | None", zoom),
+            multimask=multimask,
             objects=objects,
             limit=limit,
             seed=seed,
@@ -96,5 +103,6 @@ def _print(result: dict[str, Any]) -> None:
     typer.echo(
         f"{result['n_objects']} objects in {result['n_images']} images, "
         f"prompt {result['prompt']}, protocol {result['protocol']}, zoom {result['zoom']}"
+        + (", the best of three masks for one click" if result["multimask"] else "")
     )
     print_table(("score", "mean"), rows)

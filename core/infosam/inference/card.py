@@ -25,8 +25,10 @@ def card_scores(
 ) -> dict[str, Scores]:
     """Prompt name -> mean scores over the objects of held-out images, at their own resolution.
 
-    Masks are those of token 0, cut at probability 0.5. An `official` model sees the images as it was trained
-    to. Without images there are too few to measure, and the scores are None.
+    Masks are cut at probability 0.5. In mode `clean` they are those that the plugin shows: for one click the
+    best of the multi-mask outputs as the model judges them. The other modes train and score token 0, and an
+    `official` model sees the images as it was trained to. Without images there are too few to measure, and
+    the scores are None.
     """
     protocol: ScoringProtocol = "official" if mode == "official" else "clean"
     means = {prompt: Accumulator() for prompt in CARD_PROMPTS}
@@ -34,7 +36,7 @@ def card_scores(
         seen = SeenImage(image, model, Settings(protocol=protocol, zoom=zoom))
         for prompt in CARD_PROMPTS:
             rng = np.random.default_rng([seed, number])
-            settings = Settings(prompt, protocol, seed, zoom)
+            settings = Settings(prompt, protocol, seed, zoom, multimask=mode == "clean")
             for logits, target in decode_objects(image, seen, settings, rng):
                 mask = logits > 0
                 means[prompt].add(

@@ -40,12 +40,15 @@ _WORKERS = min(4, os.cpu_count() or 1)
 @dataclass(frozen=True)
 class Settings:
     """How to measure. prompt: of `types.PROMPT_PROTOCOLS`. protocol: of `metrics.PROTOCOLS`. seed: for road5,
-    and for the shifted boxes of the official protocol. zoom: as in `Predictor`."""
+    and for the shifted boxes of the official protocol. zoom: as in `Predictor`. multimask: a single click is
+    answered by the best of the three multi-mask outputs as the model judges them, as the plugin shows it;
+    without, mask token 0 is scored whatever the prompt."""
 
     prompt: str = "box"
     protocol: ScoringProtocol = "clean"
     seed: int = 0
     zoom: Zoom = "off"
+    multimask: bool = False
 
     def __post_init__(self) -> None:
         if self.prompt not in PROMPT_PROTOCOLS:
@@ -56,6 +59,8 @@ class Settings:
             raise BadInputError(f"zoom must be one of {', '.join(ZOOMS)}, not {self.zoom!r}")
         if self.zoom != "off" and self.protocol == "official":
             raise BadInputError("the official protocol shows the model whole images: use zoom off with it")
+        if self.multimask and self.protocol == "official":
+            raise BadInputError("the official protocol scores the single-mask output: leave multimask out")
 
 
 def evaluate(
@@ -65,7 +70,7 @@ def evaluate(
     *,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Mean scores of mask token 0 on every labelled object of `images`.
+    """Mean scores of the masks for every labelled object of `images`.
 
     Args:
         images: images without objects are left out.
@@ -77,8 +82,8 @@ def evaluate(
 
     Returns:
         {"n_images", "n_objects", "iou", "dice", "s_measure", "e_measure", "weighted_f",
-        "boundary_f1": {"0", "1", "2", "3"}, "prompt", "protocol", "zoom"}; a score defined for no object
-        is nan.
+        "boundary_f1": {"0", "1", "2", "3"}, "prompt", "protocol", "zoom", "multimask"}; a score defined for
+        no object is nan.
 
     Raises:
         BadInputError: there is no labelled object, or a setting is unknown.
@@ -106,6 +111,7 @@ def evaluate(
         "prompt": settings.prompt,
         "protocol": settings.protocol,
         "zoom": settings.zoom,
+        "multimask": settings.multimask,
     }
 
 
@@ -129,7 +135,7 @@ def _scores_by_image(
 def predict_objects(
     image: LabelledImage, model: PromptableModel, settings: Settings, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], BoolArray]]:
-    """For each object of an image: the (H, W) logits of mask token 0 under its prompt, and its true mask."""
+    """For each object of an image: the (H, W) logits of its mask under its prompt, and its true mask."""
     yield from decode_objects(image, SeenImage(image, model, settings), settings, rng)
 
 
@@ -149,15 +155,16 @@ class SeenImage:
         return height, width
 
     @torch.no_grad()
-    def answers(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """What the model says of N prompts."""
-        return answer(self.model, self._embed, self.shape, prompts, self._zoom)
+    def answers(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[Answer]:
+        """The one mask that counts for each of N prompts; see `Settings.multimask`."""
+        answers = answer(self.model, self._embed, self.shape, prompts, self._zoom)
+        best = [multimask and prompt.is_ambiguous for prompt in prompts]
+        return [_counting(seen, one) for seen, one in zip(answers, best, strict=True)]
 
-    def logits(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
-        """(N, H, W) logits of mask token 0 for N prompts."""
+    def logits(self, prompts: Sequence[Prompt], *, multimask: bool) -> NDArray[np.float32]:
+        """(N, H, W) logits of these masks."""
         masks = [
-            to_image(self.model, replace(seen, logits=seen.logits[:1]), self.shape)
-            for seen in self.answers(prompts)
+            to_image(self.model, seen, self.shape) for seen in self.answers(prompts, multimask=multimask)
         ]
         result: NDArray[np.float32] = torch.cat(masks).cpu().numpy()
         return result
@@ -177,14 +184,20 @@ def decode_objects(
     for start in range(0, len(objects), _CHUNK):
         masks = [item.mask for item in objects[start : start + _CHUNK]]
         prompts = [_first_prompt(mask, settings, rng, seen.model) for mask in masks]
-        logits = seen.logits(prompts)
+        logits = seen.logits(prompts, multimask=settings.multimask)
         for _ in range(_CLICKS.get(settings.prompt, 1) - 1):
             prompts = [
                 with_point(prompt, corrective_point(mask, prediction > 0))
                 for prompt, mask, prediction in zip(prompts, masks, logits, strict=True)
             ]
-            logits = seen.logits(prompts)
+            logits = seen.logits(prompts, multimask=settings.multimask)
         yield from zip(logits, masks, strict=True)
+
+
+def _counting(seen: Answer, best: bool) -> Answer:
+    """The best of the multi-mask outputs as the model judges them, or mask token 0."""
+    token = 1 + int(seen.iou[1:].argmax()) if best else 0
+    return replace(seen, logits=seen.logits[token : token + 1], iou=seen.iou[token : token + 1])
 
 
 def _first_prompt(

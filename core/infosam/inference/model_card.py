@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from infosam.inference.adapter_info import AdapterInfo
 from infosam.inference.card import BOUNDARY_TOLERANCE
-from infosam.types import Card, Scores
+from infosam.types import Scores
 
 _TEMPLATE = """\
 # Adapter for {base}
@@ -71,7 +71,7 @@ def model_card(info: AdapterInfo, n_bytes: int) -> str:
         peft=info.peft["method"],
         distill=info.training["distill"],
         mode=info.training["mode"],
-        scores=_scores(info.card),
+        scores=_scores(info),
         training=_training(info, n_bytes),
         data=_data(info),
         normalisation=_normalisation(info),
@@ -79,7 +79,8 @@ def model_card(info: AdapterInfo, n_bytes: int) -> str:
     )
 
 
-def _scores(card: Card | None) -> str:
+def _scores(info: AdapterInfo) -> str:
+    card = info.card
     if card is None or not any(scores.n_objects for scores in card.new.values()):
         return (card.note if card is not None else "") or _NOTHING_MEASURED
     columns = {"pre-trained": card.pretrained, "adapter before": card.current, "this adapter": card.new}
@@ -94,6 +95,11 @@ def _scores(card: Card | None) -> str:
         f"Means over {counted.n_objects} objects in {counted.n_images} images that were not trained on, but "
         "chose which step's weights to keep. They hold for the weights in this folder, in half precision."
     )
+    if info.training["mode"] == "clean":
+        explained += (
+            " One click (point) is scored by the best of three masks as the model judges them, as the plugin "
+            "shows it and `infosam evaluate --multimask` measures it."
+        )
     return "\n\n".join(filter(None, (_table(("", *shown), rows), explained, card.note)))
 
 

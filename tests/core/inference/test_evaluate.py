@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.prompts import corrective_point, interior_pixel
 from infosam.inference.evaluate import Settings, evaluate, predict_objects
 from infosam.inference.predictor import Predictor
-from infosam.metrics import PROTOCOLS, object_scores
+from infosam.metrics import PROTOCOLS, iou, object_scores
 from infosam.models.base import PromptableModel
 from infosam.types import PROMPT_PROTOCOLS, BadInputError
 
@@ -25,7 +26,8 @@ def test_every_prompt_and_protocol(
 ) -> None:
     result = evaluate(labelled_images(2), tiny_model, Settings(prompt, protocol))
     assert (result["n_images"], result["n_objects"]) == (2, 4)
-    assert result.keys() == KEYS | {"n_images", "n_objects", "boundary_f1", "prompt", "protocol", "zoom"}
+    said = {"n_images", "n_objects", "boundary_f1", "prompt", "protocol", "zoom", "multimask"}
+    assert result.keys() == KEYS | said
     assert list(result["boundary_f1"]) == ["0", "1", "2", "3"]
     scores = [result[name] for name in KEYS] + list(result["boundary_f1"].values())
     assert all(0 <= score <= 1.01 for score in scores)
@@ -59,6 +61,38 @@ def test_logits_are_those_of_the_predictor(tiny_model: PromptableModel, labelled
     ((logits, target),) = predict_objects(image, tiny_model, Settings("box"), np.random.default_rng(0))
     np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-5, atol=1e-5)
     assert np.array_equal(target, item.mask)
+
+
+@pytest.mark.parametrize("prompt", ["point", "box"])
+def test_multimask_scores_a_click_by_the_best_mask_as_the_model_judges(
+    tiny_model: PromptableModel, labelled_images: Make, prompt: str
+) -> None:
+    (image,) = labelled_images(1, n_objects=1)
+    (item,) = image.objects()
+    asked: dict[str, Any] = {"box": item.box} if prompt == "box" else {"points": [interior_pixel(item.mask)]}
+    predicted = Predictor(tiny_model).set_image(image.image()).predict(**asked, multimask=prompt == "point")
+    settings = Settings(prompt, multimask=True)
+    ((logits, _),) = predict_objects(image, tiny_model, settings, np.random.default_rng(0))
+    assert np.array_equal(logits > 0, predicted.masks[0])
+    assert evaluate([image], tiny_model, settings)["iou"] == iou(predicted.masks[0], item.mask)
+
+
+def test_with_multimask_the_second_click_corrects_the_mask_that_was_shown(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    (image,) = labelled_images(1, n_objects=1)
+    (item,) = image.objects()
+    predictor = Predictor(tiny_model).set_image(image.image())
+    shown = predictor.predict([interior_pixel(item.mask)]).masks[0]
+    points, labels = [interior_pixel(item.mask)], [1]
+    row, column, sign = corrective_point(item.mask, shown)
+    twice = predictor.predict([*points, (row, column)], [*labels, sign], multimask=False).masks[0]
+    third = corrective_point(item.mask, twice)
+    points, labels = [*points, (row, column), third[:2]], [*labels, sign, third[2]]
+    expected = predictor.predict(points, labels, multimask=False).masks[0]
+    settings = Settings("points3", multimask=True)
+    ((logits, _),) = predict_objects(image, tiny_model, settings, np.random.default_rng(0))
+    assert np.array_equal(logits > 0, expected)
 
 
 def test_corrective_clicks_are_more_prompts(tiny_model: PromptableModel, labelled_images: Make) -> None:
@@ -108,6 +142,8 @@ def test_unknown_settings_are_named() -> None:
         Settings("circle")
     with pytest.raises(BadInputError, match="not 'strict'"):
         Settings("box", "strict")  # type: ignore[arg-type]
+    with pytest.raises(BadInputError, match="single-mask"):
+        Settings("point", "official", multimask=True)
 
 
 def test_no_gradient_is_asked_for(tiny_model: PromptableModel, labelled_images: Make) -> None:
