@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infosam.benchmark.canvas import BLUE, COLOURS, ORANGE, Figure, panels, save
+from infosam.benchmark.mask_figure import NOTE as MASK_NOTE
 from infosam.benchmark.mask_figure import draw_masks
 from infosam.benchmark.recipe import Recipe
 from infosam.benchmark.scores import (
@@ -36,12 +37,15 @@ def draw(recipe: Recipe, results: Results, asked: int) -> dict[str, Figure]:
 
     asked: how many runs the recipe has in all; what is missing is said.
     """
-    if recipe.figure == "masks":
-        masks = [draw_masks(recipe, results, model) for model in recipe.models]
-        return {name: figure for drawn in masks for name, figure in drawn.items()}
-    form = {"bars": _bars, "lines": _lines, "grid": _grid}[recipe.figure]
     missing = "" if len(results) == asked else f"\n{len(results)} of {asked} runs; the others are missing"
-    figures = {}
+    figures: dict[str, Figure] = {}
+    if recipe.figure == "masks":
+        for model in recipe.models:
+            figures |= draw_masks(recipe, results, model)
+        for figure in figures.values():
+            figure.supxlabel(f"{MASK_NOTE}{missing}", fontsize="medium")
+        return figures
+    form = {"bars": _bars, "lines": _lines, "grid": _grid}[recipe.figure]
     for model in recipe.models:
         own = [(run, result) for run, result in results if run.model == model]
         for score in (_BOUNDARY,) if recipe.figure == "lines" else recipe.scores:

@@ -23,6 +23,7 @@ _MARGIN = 1.0  # inches for what is written
 _AROUND = 0.5  # of the object's longer side, shown on each side of it
 _LEAST = 8  # pixels that are shown around an object at least
 _LABELLED = "label"
+NOTE = "IoU of the whole mask; the label's outline in orange"
 
 
 def draw_masks(recipe: Recipe, results: Results, model: str) -> dict[str, Figure]:
@@ -79,7 +80,6 @@ def _draw(
             axes.set_xlabel(f"{iou(mask, truth):.3f}")
     for axes, name in zip(places[0], [_LABELLED, *columns], strict=True):
         axes.set_title(name, fontsize="medium")
-    figure.supxlabel("IoU of the whole mask; the label's outline in orange", fontsize="medium")
     return figure
 
 

@@ -119,6 +119,14 @@ def test_methods_without_masks_have_no_column(recipe: Recipe) -> None:
     assert [axes.get_title() for axes in figure.axes[:2]] == ["label", "zero-shot"]
 
 
+def test_missing_runs_are_said(recipe: Recipe, check_nothing_is_cut_off: Callable[[Any], None]) -> None:
+    made = results(recipe)
+    for count, said in ((1, True), (3, False)):
+        (figure,) = draw(recipe, made[:count], asked=3).values()
+        assert ("1 of 3 runs; the others are missing" in figure.get_supxlabel()) is said
+        check_nothing_is_cut_off(figure)
+
+
 def test_masks_that_are_empty_or_fill_their_image_are_drawn(tmp_path: Path) -> None:
     everything = np.ones((20, 30), bool)
     for part, pixels in (("images", 90 * everything), ("masks", everything)):
