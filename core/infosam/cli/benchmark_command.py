@@ -10,7 +10,7 @@ import typer
 
 from infosam.cli.console import print_json, print_table, stderr
 from infosam.cli.options import AsJson, Device, Threads
-from infosam.types import BadInputError
+from infosam.types import BadInputError, InfoSAMError
 
 
 def benchmark(
@@ -34,7 +34,10 @@ def benchmark(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare methods on data as a recipe says. What is in the store already is not run again."""
+    """Compare methods on data as a recipe says. What is in the store already is not run again.
+
+    A run whose training fails is left out and named at the end: the others are made all the same.
+    """
     from infosam.benchmark.plan import expand
     from infosam.benchmark.recipe import read_recipe
     from infosam.benchmark.store import ResultStore
@@ -71,6 +74,7 @@ def benchmark(
 
         from infosam.benchmark.execute import Executor
         from infosam.benchmark.tables import render
+        from infosam.training.failure import TrainingError
 
         if figures is not None:
             from infosam.benchmark.figures import write  # what it lacks is said before anything runs
@@ -78,9 +82,14 @@ def benchmark(
         if threads is not None:
             torch.set_num_threads(threads)
         executor = Executor(known, device)
+        failed: dict[str, TrainingError] = {}
         for number, item in enumerate(missing, start=1):
             stderr.print(f"{number}/{len(missing)} {item.id}: {item}")
-            results.put(item, executor.execute(item))
+            try:
+                results.put(item, executor.execute(item))
+            except TrainingError as error:
+                stderr.print(f"failed: {error}")
+                failed[item.id] = error
         done = [(item, result) for item in runs if (result := results.get(item)) is not None]
     text = render(known, done, len(runs))
     if report is not None:
@@ -91,3 +100,6 @@ def benchmark(
         print_json({"recipe": known.name, "runs": len(runs), "done": len(done), "store": str(place)})
     elif report is None:
         typer.echo(text)
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise InfoSAMError(f"{len(failed)} of {len(missing)} runs failed. {reasons}")

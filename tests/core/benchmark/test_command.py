@@ -109,6 +109,20 @@ def test_a_run_that_the_recipe_has_not_is_refused(recipe: Path) -> None:
     assert "has no run 0123" in done.stderr
 
 
+def test_a_run_that_fails_leaves_the_others_be(recipe: Path) -> None:
+    text = recipe.read_text(encoding="utf-8").replace("seeds = [0, 1]", "seeds = [0]")
+    wild = '[[methods]]\nname = "wild"\npeft = "decoder"\ntraining = { lr = 1e30, steps = 20 }\n'
+    recipe.write_text(text.replace("[[methods]]", wild + "\n[[methods]]", 1), encoding="utf-8")
+    report = recipe.with_suffix(".md")
+    asked = command(recipe, "--report", str(report))
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert "1 of 3 runs failed" in done.stderr
+    assert "start again with a learning rate below 1e+30" in " ".join(done.stderr.split())
+    assert len(stored(recipe)) == 2
+    assert "2 of 3 runs; the others are missing" in report.read_text(encoding="utf-8")
+
+
 def test_a_store_is_reported_without_making_the_missing_runs(recipe: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     run(recipe, "--stored", "--report", str(report))
@@ -120,7 +134,7 @@ def test_runs_of_other_weights_are_refused(recipe: Path) -> None:
     text = recipe.read_text(encoding="utf-8")
     recipe.write_text(f'weights = {{ sam_pocket = "{"0" * 64}" }}\n{text}', encoding="utf-8")
     done = subprocess.run(command(recipe), capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert "the weights 00000000, but this version has" in " ".join(done.stderr.split())
     assert stored(recipe) == {}
 
