@@ -17,6 +17,7 @@ from infosam.data.project import Project, default_project_folder
 from infosam.data.readers import read_data
 from infosam.distill import uses_teacher
 from infosam.inference.adapter import load_adapter, read_adapter_info
+from infosam.inference.cache import EmbeddingCache
 from infosam.inference.evaluate import Progress, Settings
 from infosam.inference.evaluate import evaluate as evaluate_images
 from infosam.inference.zoom import zoom_of
@@ -70,6 +71,7 @@ def evaluate(
     seed: int = 0,
     exclude: PathLike | None = None,
     progress: Progress | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> dict[str, Any]:
     """Mean scores of a model on labelled data; see `inference.evaluate.evaluate` for what is returned.
 
@@ -87,6 +89,7 @@ def evaluate(
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
             their content wherever they lie.
         progress: called with (images done, images in all).
+        cache: keeps embeddings from one call to the next: the images need not be embedded for every prompt.
 
     Raises:
         BadInputError: the data or a setting cannot be used, or nothing is left to evaluate.
@@ -101,7 +104,7 @@ def evaluate(
     if zoom is None and protocol == "clean":
         settings = replace(settings, zoom=zoom_of(loaded))
     with memory_errors(loaded.device):
-        return evaluate_images(unseen, loaded, settings, progress=progress)
+        return evaluate_images(unseen, loaded, settings, progress=progress, cache=cache)
 
 
 def adapt(

@@ -20,12 +20,14 @@ from infosam.benchmark.recipe import UNTRAINED, DataSet, Recipe
 from infosam.benchmark.shown import shown_masks
 from infosam.benchmark.store import Result, ShownMask
 from infosam.data.labelled import LabelledImage
+from infosam.inference.cache import EmbeddingCache
 from infosam.inference.evaluate import Settings
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import RELATION_NAME
 from infosam.types import AdaptConfig, BadInputError, Report
 
 SCENES = "generated scenes"
+_KEPT = 1 << 31  # bytes of embeddings: each image is measured by several prompts
 Scores = dict[str, dict[str, float]]
 
 
@@ -55,13 +57,14 @@ class Executor:
         if run.method.peft != UNTRAINED:
             model, seconds = self._adapted(run, model)
             where += [data for data in self._recipe.data if evaluation.others and data != run.data]
+        cache = EmbeddingCache(_KEPT)
         scores = {
-            column: self._measure(model, images, self._recipe.prompts(data))
+            column: self._measure(model, images, self._recipe.prompts(data), cache)
             for data in where
             for column, images in self._parts(data.name)[1].items()
         }
         if evaluation.scenes:
-            scores[SCENES] = self._measure(model, self._scenes(), self._recipe.prompts(run.data))
+            scores[SCENES] = self._measure(model, self._scenes(), self._recipe.prompts(run.data), cache)
         environment = {
             "infosam": version("napari-infosam"),
             "torch": torch.__version__,
@@ -70,7 +73,7 @@ class Executor:
             "threads": str(torch.get_num_threads()),
         }
         masks = {
-            column: self._show(model, images, self._recipe.prompts(run.data))
+            column: self._show(model, images, self._recipe.prompts(run.data), cache)
             for column, images in self._parts(run.data.name)[1].items()
         }
         return Result(scores, environment, round(seconds, 2), round(time.perf_counter() - began, 2), masks)
@@ -104,13 +107,22 @@ class Executor:
         return train, {name: draw(images, limit, 0) for name, images in tests.items()}
 
     def _measure(
-        self, model: PromptableModel, images: Sequence[LabelledImage], prompts: Sequence[str]
+        self,
+        model: PromptableModel,
+        images: Sequence[LabelledImage],
+        prompts: Sequence[str],
+        cache: EmbeddingCache,
     ) -> Scores:
         evaluation = self._recipe.evaluation
         scores: Scores = {}
         for prompt in prompts:
             found = api.evaluate(
-                images, model=model, prompt=prompt, protocol=evaluation.protocol, zoom=evaluation.zoom
+                images,
+                model=model,
+                prompt=prompt,
+                protocol=evaluation.protocol,
+                zoom=evaluation.zoom,
+                cache=cache,
             )
             boundary = {f"boundary_f1_{px}": value for px, value in found["boundary_f1"].items()}
             numbers = {name: value for name, value in found.items() if type(value) in (int, float)}
@@ -118,10 +130,16 @@ class Executor:
         return scores
 
     def _show(
-        self, model: PromptableModel, images: Sequence[LabelledImage], prompts: Sequence[str]
+        self,
+        model: PromptableModel,
+        images: Sequence[LabelledImage],
+        prompts: Sequence[str],
+        cache: EmbeddingCache,
     ) -> dict[str, list[ShownMask]]:
         settings = Settings(protocol=self._recipe.evaluation.protocol, zoom=self._recipe.evaluation.zoom)
-        return {prompt: shown_masks(model, images, replace(settings, prompt=prompt)) for prompt in prompts}
+        return {
+            prompt: shown_masks(model, images, replace(settings, prompt=prompt), cache) for prompt in prompts
+        }
 
 
 def _device_name(device: torch.device) -> str:

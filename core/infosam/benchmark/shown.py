@@ -10,6 +10,7 @@ import numpy as np
 from infosam.benchmark.store import ShownMask
 from infosam.data.labelled import LabelledImage
 from infosam.data.rle import encode_mask
+from infosam.inference.cache import EmbeddingCache
 from infosam.inference.evaluate import Settings, predict_objects
 from infosam.models.base import PromptableModel
 
@@ -17,13 +18,16 @@ _IMAGES = 4
 
 
 def shown_masks(
-    model: PromptableModel, images: Sequence[LabelledImage], settings: Settings
+    model: PromptableModel,
+    images: Sequence[LabelledImage],
+    settings: Settings,
+    cache: EmbeddingCache | None = None,
 ) -> list[ShownMask]:
     """Mask token 0 of the largest object of each of the first four images that have one."""
     shown = []
     for number, image in enumerate(_with_largest(images)):
         rng = np.random.default_rng([settings.seed, number])
-        for logits, truth in predict_objects(image, model, settings, rng):
+        for logits, truth in predict_objects(image, model, settings, rng, cache):
             shown.append(ShownMask(image.name, encode_mask(truth), encode_mask(logits > 0)))
     return shown
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import corrective_point, evaluation_prompt, translated_box, with_point
+from infosam.inference.cache import EmbeddingCache
+from infosam.inference.distances import Answer
 from infosam.inference.preprocessing import preprocess
 from infosam.inference.tiles import Shape, Tile
-from infosam.inference.zoom import Answer, answer, to_image
+from infosam.inference.zoom import answer, to_image
 from infosam.metrics import BOUNDARY_KEYS, PROTOCOLS, Accumulator, ScoringProtocol, object_scores
 from infosam.models.base import PromptableModel
 from infosam.types import (
@@ -35,6 +37,7 @@ Progress = Callable[[int, int], None]
 _CLICKS = {"points3": 3, "points5": 5}
 _CHUNK = 8  # objects that are decoded, and enlarged to the image's resolution, together
 _WORKERS = min(4, os.cpu_count() or 1)
+_OF_ONE_IMAGE = 1 << 31  # bytes of embeddings that are kept of an image where nobody keeps them for longer
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def evaluate(
     settings: Settings | None = None,
     *,
     progress: Progress | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> dict[str, Any]:
     """Mean scores of the masks for every labelled object of `images`.
 
@@ -79,6 +83,7 @@ def evaluate(
             released evaluation (channel order and padding, shifted boxes, clipped logits) and averages over
             images.
         progress: called with (images done, images in all).
+        cache: keeps embeddings for the next evaluation, by another prompt, of the same images.
 
     Returns:
         {"n_images", "n_objects", "iou", "dice", "s_measure", "e_measure", "weighted_f",
@@ -95,7 +100,7 @@ def evaluate(
     means = Accumulator()
     n_objects = 0
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for done, scores in enumerate(_scores_by_image(labelled, model, settings, pool), start=1):
+        for done, scores in enumerate(_scores_by_image(labelled, model, settings, pool, cache), start=1):
             n_objects += len(scores)
             for item in scores if settings.protocol == "clean" else [_mean(scores)]:
                 means.add(item)
@@ -116,7 +121,11 @@ def evaluate(
 
 
 def _scores_by_image(
-    images: Sequence[LabelledImage], model: PromptableModel, settings: Settings, pool: ThreadPoolExecutor
+    images: Sequence[LabelledImage],
+    model: PromptableModel,
+    settings: Settings,
+    pool: ThreadPoolExecutor,
+    cache: EmbeddingCache | None,
 ) -> Iterator[list[dict[str, float]]]:
     """The scores of each image's objects; while an image is scored, the model works on the next."""
     waiting: list[Future[dict[str, float]]] = []
@@ -124,7 +133,7 @@ def _scores_by_image(
         rng = np.random.default_rng([settings.seed, number])
         futures = [
             pool.submit(object_scores, logits, mask, settings.protocol)
-            for logits, mask in predict_objects(image, model, settings, rng)
+            for logits, mask in predict_objects(image, model, settings, rng, cache)
         ]
         if number:
             yield [future.result() for future in waiting]
@@ -133,21 +142,35 @@ def _scores_by_image(
 
 
 def predict_objects(
-    image: LabelledImage, model: PromptableModel, settings: Settings, rng: np.random.Generator
+    image: LabelledImage,
+    model: PromptableModel,
+    settings: Settings,
+    rng: np.random.Generator,
+    cache: EmbeddingCache | None = None,
 ) -> Iterator[tuple[NDArray[np.float32], BoolArray]]:
     """For each object of an image: the (H, W) logits of its mask under its prompt, and its true mask."""
-    yield from decode_objects(image, SeenImage(image, model, settings), settings, rng)
+    yield from decode_objects(image, SeenImage(image, model, settings, cache), settings, rng)
 
 
 class SeenImage:
-    """A labelled image as the settings show it to a model; what was embedded once is kept."""
+    """A labelled image as the settings show it to a model whose weights stay as they are.
 
-    def __init__(self, image: LabelledImage, model: PromptableModel, settings: Settings) -> None:
+    cache: keeps what was embedded once; by default for as long as this object lives.
+    """
+
+    def __init__(
+        self,
+        image: LabelledImage,
+        model: PromptableModel,
+        settings: Settings,
+        cache: EmbeddingCache | None = None,
+    ) -> None:
         self.model = model
         self._rgb = to_rgb8(image.image(), image.intensity)
         self._mode: RunMode = "official" if settings.protocol == "official" else "clean"
         self._zoom = settings.zoom
-        self._embeddings: dict[Tile, ImageEmbedding] = {}
+        self._cache = EmbeddingCache(_OF_ONE_IMAGE) if cache is None else cache
+        self._key = (model.fingerprint, image.key, image.intensity, self._mode)
 
     @property
     def shape(self) -> Shape:
@@ -170,10 +193,11 @@ class SeenImage:
         return result
 
     def _embed(self, tile: Tile) -> ImageEmbedding:
-        if tile not in self._embeddings:
-            pixels = preprocess(self.model, self._rgb[tile.window], self._mode)
-            self._embeddings[tile] = self.model.encode(pixels[None].to(self.model.device))
-        return self._embeddings[tile]
+        return self._cache.fetch((*self._key, tile), lambda: self._encode(tile))
+
+    def _encode(self, tile: Tile) -> ImageEmbedding:
+        pixels = preprocess(self.model, self._rgb[tile.window], self._mode)
+        return self.model.encode(pixels[None].to(self.model.device))
 
 
 def decode_objects(

@@ -15,8 +15,9 @@ from infosam.data.intensity import check_image, intensity_range, to_rgb8
 from infosam.data.io import content_hash
 from infosam.inference.arguments import check_inside, make_prompt
 from infosam.inference.cache import EmbeddingCache
+from infosam.inference.distances import Answer
 from infosam.inference.tiles import Shape, Tile, whole
-from infosam.inference.zoom import Answer, answer, to_image, to_whole, zoom_of
+from infosam.inference.zoom import answer, to_image, to_whole, zoom_of
 from infosam.models.base import PromptableModel
 from infosam.types import (
     ZOOMS,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
@@ -13,28 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infosam.data.prompts import tight_box
+from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_mask, decode_prompts, low_resolution
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
 
-# What a mask must gain in predicted IoU per level that it lies away from where its object is expected: from
-# nearer a part may look as good as the whole. Measured with sam_pocket on real images, with 0, 0.03 and 0.06:
-# one click on nuclei has 0.65, 0.62 and 0.60 IoU, in ultrasound 0.40, 0.45 and 0.51; adapted to either, 0.03
-# is the best of 0, 0.03, 0.06, 0.1 and 0.2.
-LEVEL_COST = 0.05
 BEYOND = -30.0  # the logit of pixels beyond the tile: not the object
 
 _PROMPTS_AT_ONCE = 16  # bounds the decoder's memory, whatever the number of prompts
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU."""
-
-    logits: Tensor
-    iou: Tensor
-    tile: Tile
 
 
 def zoom_of(model: PromptableModel) -> Zoom:
@@ -53,9 +39,9 @@ def answer(
 
     "off": on the whole image, as the official predictors do it. "auto": a box, or a mask, says how large its
     object is, and is answered on the smallest tile with room for it. Clicks do not: they are looked at from
-    every distance, and answered from where the model thinks most of its best mask, as its predicted IoU says,
-    less `LEVEL_COST` per level away from the one where the object is expected. That is the whole image, or,
-    for a model that was adapted to objects of a known extent, the level that suits such an object.
+    every distance, and answered from where the best mask is seen (`best_answer`), rather near to where the
+    object is expected: on the whole image, or, for a model that was adapted to objects of a known extent, on
+    the level that suits such an object.
 
     Args:
         model: decodes.
@@ -71,7 +57,7 @@ def answer(
     repeated = [prompt for prompt, own in zip(frames, tiles, strict=True) for _ in own]
     every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
     return [
-        _best(model, list(islice(every, len(own))), _expected_level(model, prompt, shape), shape)
+        best_answer(model, list(islice(every, len(own))), _expected_level(model, prompt, shape), shape)
         for prompt, own in zip(frames, tiles, strict=True)
     ]
 
@@ -118,31 +104,6 @@ def _expected_level(model: PromptableModel, prompt: Prompt, shape: Shape) -> int
     if model.object_extent is None or not clicked:
         return 0
     return tile_for(box_around(clicked, model.object_extent), shape, model.image_size).level
-
-
-def _best(model: PromptableModel, answers: Sequence[Answer], expected: int, shape: Shape) -> Answer:
-    """The answer with the best of the masks for an ambiguous prompt, of which those that are cut do not
-    count; where all are, the one from the expected level."""
-    if len(answers) == 1:
-        return answers[0]
-
-    def merit(seen: Answer) -> tuple[float, int]:
-        away = abs(seen.tile.level - expected)
-        return _highest_iou(model, seen, shape) - LEVEL_COST * away, -away
-
-    return max(answers, key=merit)
-
-
-def _highest_iou(model: PromptableModel, seen: Answer, shape: Shape) -> float:
-    """The highest predicted IoU of a multi-mask output that is whole, or minus infinity."""
-    sides = zip(model.valid_size(*seen.tile.shape), seen.logits.shape[-2:], strict=True)
-    height, width = (max(1, round(side * count / model.image_size)) for side, count in sides)
-    masks = (seen.logits[1:, :height, :width] > 0).cpu().numpy()
-    scores = zip(masks, seen.iou[1:].tolist(), strict=True)
-    return max(
-        (score for mask, score in scores if mask.any() and not seen.tile.cuts(mask, shape)),
-        default=-math.inf,
-    )
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.prompts import corrective_point, interior_pixel
+from infosam.inference.cache import EmbeddingCache
 from infosam.inference.evaluate import Settings, evaluate, predict_objects
 from infosam.inference.predictor import Predictor
 from infosam.metrics import PROTOCOLS, iou, object_scores
@@ -129,6 +130,24 @@ def test_images_without_objects_are_left_out_and_progress_is_told(
     assert told == [(1, 2), (2, 2)]
     with pytest.raises(BadInputError, match="nothing to evaluate"):
         evaluate([empty], tiny_model)
+
+
+def test_a_cache_saves_embedding_the_images_for_every_prompt(
+    tiny_model: PromptableModel, labelled_images: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = labelled_images(2)
+    encoded: list[int] = []
+    encode = type(tiny_model).encode
+    monkeypatch.setattr(
+        type(tiny_model), "encode", lambda self, pixels: encoded.append(1) or encode(self, pixels)
+    )
+    settings = [Settings("box"), Settings("point"), Settings("box", "official")]
+    alone = [evaluate(images, tiny_model, item) for item in settings]
+    assert len(encoded) == 6
+    cache = EmbeddingCache(1 << 30)
+    together = [evaluate(images, tiny_model, item, cache=cache) for item in settings]
+    assert len(encoded) == 6 + 4  # the official protocol shows the model other pixels
+    assert together == alone
 
 
 def test_a_mask_that_fills_the_image(tiny_model: PromptableModel) -> None:

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from infosam import Predictor, load_model
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.inference.cache import EmbeddingCache
+from infosam.inference.distances import Answer
 from infosam.inference.evaluate import Settings, evaluate
 from infosam.inference.tiles import Tile
-from infosam.inference.zoom import Answer, answer, to_image, to_whole
+from infosam.inference.zoom import answer, to_image, to_whole
 from infosam.models.base import PromptableModel
 from infosam.types import BadInputError, ImageEmbedding, Prompt
 
@@ -148,7 +149,10 @@ def square(extent: int) -> np.ndarray:
     [
         ({0: square(100), 1: square(100)}, {0: 0.7, 1: 0.5}, 0),
         ({0: square(100), 1: square(100)}, {0: 0.5, 1: 0.7}, 1),
-        ({0: square(100), 1: square(100)}, {0: 0.5, 1: 0.52}, 0),  # hardly better: a part may be, too
+        ({0: square(300), 1: square(300)}, {0: 0.5, 1: 0.52}, 0),  # hardly better: a part may be, too
+        ({0: square(100), 1: square(100)}, {0: 0.5, 1: 0.47}, 1),  # such an object is seen better from nearer
+        ({0: square(300), 1: square(120), 2: square(120)}, {0: 0.6, 1: 0.55, 2: 0.4}, 1),  # 2 finds it, too
+        ({0: square(300), 1: square(120), 2: square(30)}, {0: 0.6, 1: 0.55, 2: 0.4}, 0),
         ({1: square(100), 3: square(20)}, {0: 0.9, 1: 0.4, 2: 0.9, 3: 0.6}, 3),  # nothing is seen on 0 and 2
         ({0: square(100), 1: np.ones((SIDE, SIDE), bool)}, {0: 0.5, 1: 0.9}, 0),  # from nearer it has no end
         ({}, {1: 0.9}, 0),

@@ -7,6 +7,8 @@ from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
+from infosam.models.pocket.attention import FusedAttention
+
 STRIDE = 8
 _EPS = 1e-2  # padding is flat: a smaller one would make its gradients explode
 
@@ -48,6 +50,8 @@ class PocketEncoder(ImageEncoderViT):  # type: ignore[misc]  # segment-anything 
     ) -> None:
         super().__init__(patch_size=STRIDE, embed_dim=embed_dim, out_chans=out_chans, **settings)
         self.patch_embed = ConvStem(half, quarter, embed_dim)
+        for block in self.blocks:
+            block.attn = FusedAttention(block.attn)
         self.to_half = nn.Conv2d(half, out_chans // 8, 1)
         self.to_quarter = nn.Conv2d(quarter, out_chans // 4, 1)
 
