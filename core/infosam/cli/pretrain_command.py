@@ -15,7 +15,7 @@ from infosam.cli.options import AsJson, Device, Seed, Threads
 from infosam.cli.stop import StopRequests
 from infosam.types import BadInputError, Step
 
-_EVERY = 50  # steps between two lines for people
+_EVERY, _BATCHES = 50, 10  # steps, and batches, between two lines for people
 
 
 def pretrain(
@@ -31,6 +31,9 @@ def pretrain(
     judge: Annotated[
         bool, typer.Option("--judge", help="Train only what judges the masks; with --from.")
     ] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Fit only what decides for lines in a box; with --from.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -41,15 +44,28 @@ def pretrain(
     """Train sam_pocket from random weights on generated scenes. Ctrl+C leaves a checkpoint."""
     from infosam.training.pretrain import WEIGHTS
     from infosam.training.pretrain import pretrain as run_pretraining
-    from infosam.training.pretrain_config import JUDGE, PretrainConfig
+    from infosam.training.pretrain_config import JUDGE, LINES, PretrainConfig
+    from infosam.training.pretrain_lines import fit_lines
 
-    if judge and known is None:
-        raise BadInputError("--judge needs the weights whose masks are to be judged: name them with --from")
+    if judge and lines:
+        raise BadInputError("--judge and --lines train one part each: give one of them")
+    if (judge or lines) and known is None:
+        raise BadInputError("--judge and --lines need the weights they belong to: name them with --from")
     stop = StopRequests()
     stop.listen_to_signals()
     recipe = JUDGE if judge else PretrainConfig()
     config = replace(recipe, seed=seed, device=device, threads=threads, shards=shards)
     scores: dict[str, Any] = {}
+    if lines and known is not None:
+        config = replace(LINES, seed=seed, device=device, threads=threads)
+        for done, total in fit_lines(config, out=out, known=known):
+            if done % _BATCHES == 0:
+                stderr.print(f"batch {done}/{total}")
+            if stop.cancelled() or stop.leaving():
+                return
+        if as_json:
+            print_json({"weights": str(out / WEIGHTS)})
+        return
     with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume, known=known)) as run:
         for report in run:
             if events:

@@ -31,7 +31,8 @@ class PretrainConfig:
     stages: small scenes first, which cost little. prompts: objects per scene, even; half are prompted by a
     point, half by a box. rounds: decodings per object, the first prompt and corrective clicks. lr rises over
     `warmup` steps, then falls along a half cosine to final_lr_ratio * lr. average_decay: of the moving
-    average of the weights, which is what is exported. threads: None leaves torch's number. shards: threads
+    average of the weights, which is what is exported. bf16: multiply in bfloat16 where the device is fast at
+    it. threads: None leaves torch's number. shards: threads
     that each take a share of every batch; on a busy machine this beats sharing out each operation (threads=1,
     shards=cores). workers: processes that make scenes. score_every, save_every: in steps. part: "judge"
     trains only what judges the masks (see `JUDGE`), and leaves every mask as it is.
@@ -89,3 +90,6 @@ class PretrainConfig:
 
 JUDGE = PretrainConfig(stages=(Stage(256, 4, 1000),), rounds=1, lr=1e-3, part="judge")
 """Trains the judge of known weights, at the size that they ship with: 15 minutes on two idle cores."""
+
+LINES = PretrainConfig(stages=(Stage(256, 4, 120),))
+"""What the gate of lines is fitted to: three minutes on two idle cores."""

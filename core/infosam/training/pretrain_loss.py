@@ -129,3 +129,8 @@ def first_prompts(batch: SceneBatch, device: torch.device) -> list[tuple[PromptB
     points = PromptBatch(image_index[by_point], points=batch.points[by_point].to(device), labels=labels)
     boxes = PromptBatch(image_index[by_box], boxes=batch.boxes[by_box].to(device))
     return [(points, by_point), (boxes, by_box)]
+
+
+def box_prompts(batch: SceneBatch, device: torch.device) -> PromptBatch:
+    """All of the batch's objects by their boxes."""
+    return PromptBatch(batch.image_index.to(device), boxes=batch.boxes.to(device))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
+from infosam.models.device import has_fast_bfloat16
 from infosam.models.sam.adaptor import SamModel
 from infosam.training.pretrain_config import PretrainConfig
 from infosam.training.pretrain_data import SceneBatch
@@ -56,8 +57,9 @@ def _loss(
     model, device = state.model, state.model.device
     parts: dict[str, float] = {}
     rounds: list[RoundLoss] = []
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-        embedding = model.encode(_pixels(model, batch))
+    use_bfloat16 = config.bf16 and has_fast_bfloat16(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+        embedding = model.encode(normalised(model, batch))
         height, width = model.embedding_size
         target = low_resolution(batch.masks.to(device), (4 * height, 4 * width))
         for kind, (prompts, index) in zip(("point", "box"), first_prompts(batch, device), strict=True):
@@ -79,7 +81,7 @@ def _loss(
     return loss, {"loss": float(loss.detach())} | parts
 
 
-def _pixels(model: SamModel, batch: SceneBatch) -> Tensor:
+def normalised(model: SamModel, batch: SceneBatch) -> Tensor:
     """The images normalised as the model's `preprocess` does, zero in the padding."""
     images = batch.images.to(model.device).float()
     pixels: Tensor = (images - model.sam.pixel_mean) / model.sam.pixel_std

@@ -13,6 +13,7 @@ from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.models.pocket.weights import export_pocket
 from infosam.training import pretrain as module
 from infosam.training.pretrain import CHECKPOINT, WEIGHTS, PretrainConfig, PretrainScores, Stage, pretrain
+from infosam.training.pretrain_lines import fit_lines
 from infosam.training.pretrain_loss import low_resolution
 from infosam.training.pretrain_state import fresh_state, load_state
 from infosam.types import BadInputError, Step
@@ -200,3 +201,16 @@ def test_the_judge_learns_and_leaves_every_mask_as_it_was(tmp_path: Path) -> Non
     assert any(name.endswith("decide.5.weight") for name in moved)
     heads = [report.losses["iou_head"] for report in steps if isinstance(report, Step)]
     assert min(heads[6:]) < max(heads[:6])
+
+
+def test_the_gate_of_lines_learns_and_leaves_everything_else_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    export_pocket(build_pocket(TINY), tmp_path / "known.safetensors")
+    before = load_file(tmp_path / "known.safetensors")
+    config = replace(CONFIG, stages=(Stage(64, 2, 3),))
+    run = fit_lines(config, out=tmp_path / "new", known=tmp_path / "known.safetensors")
+    assert list(run) == [(1, 3), (2, 3), (3, 3)]
+    after = load_file(tmp_path / "new" / WEIGHTS)
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(".lines.gate." in name for name in moved)

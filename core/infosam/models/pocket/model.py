@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from segment_anything.modeling import MaskDecoder
 from torch import Tensor, nn
 
 from infosam.models.pocket.judge import MaskJudge
+from infosam.models.pocket.lines import LineExpert, ridges
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
@@ -20,6 +22,9 @@ _LIMIT = 4.0  # of what is drawn, so that the decoder can overrule it
 # learnt on generated ones. Of 0.3, 0.4, 0.5, 0.7 and 1, tried on the sets of `benchmarks/pocket_real.py`, 0.5
 # gains 0.06 in ultrasound and costs at most 0.01 on nuclei and soybean.
 _BELIEF = 0.5
+# How much surer than the gate the mixture is: of logits that differ as much as those of a line and a disk, a
+# small share of one would spoil the other.
+_DECIDED = 4.0
 _FAINT = 1e-2  # squared distance of mean features below which there is hardly a contrast
 
 
@@ -36,6 +41,7 @@ class PocketMaskDecoder(MaskDecoder):  # type: ignore[misc]  # segment-anything 
             nn.Conv2d(channels, channels, 3, padding=1),
         )
         self.judge = MaskJudge(2 * channels + 1, transformer_dim)
+        self.lines = LineExpert()
 
     def upscale(self, source: Tensor, half: Tensor, quarter: Tensor, drawn: Tensor) -> Tensor:
         """Features of the masks, (N, D / 8, 4h, 4w).
@@ -97,7 +103,7 @@ class PocketModel(SamModel):
 
     def _stem(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         tokens, finer = self.sam.image_encoder.stem(images)
-        return tokens, finer
+        return tokens, (*finer, ridges(images))
 
     def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
         half, quarter = own.high_res[:2]
@@ -107,11 +113,23 @@ class PocketModel(SamModel):
     def _finish(
         self, output: DecoderOutput, upscaled: Tensor, own: ImageEmbedding, prompts: PromptBatch
     ) -> DecoderOutput:
-        half = own.high_res[0]
+        half, _, found = own.high_res[:3]
         drawn = _shown(half, prompts)
-        belief = 1.0 if prompts.boxes is None else _BELIEF
-        logits = belief * output.logits + drawn
-        judged = self.sam.mask_decoder.judge(torch.cat([upscaled, half, drawn], 1), logits, output.tokens)
+        decoder = self.sam.mask_decoder
+        if prompts.boxes is None:
+            logits = output.logits + drawn
+        else:
+            logits = _BELIEF * output.logits + drawn
+            single, others = logits[:, :1], logits[:, 1:]
+            lines, shares = decoder.lines(found, prompts.boxes, single, self.image_size)
+            if prompts.points is not None and prompts.labels is not None:
+                lines = lines + _draw_clicks(
+                    prompts.points, prompts.labels, self.image_size, lines.shape[-2:]
+                )
+            shares = torch.softmax(_DECIDED * F.pad(shares, (1, 0)), dim=1)[..., None, None]
+            mixed = (shares * torch.cat([single, lines], dim=1)).sum(dim=1, keepdim=True)
+            logits = torch.cat([mixed, others], dim=1)
+        judged = decoder.judge(torch.cat([upscaled, half, drawn], 1), logits, output.tokens)
         return replace(output, logits=logits, iou=output.iou + judged)
 
 

@@ -9,7 +9,7 @@ from infosam.models.pocket.judge import MaskJudge
 from infosam.models.pocket.weights import load_pocket
 from infosam.training.pretrain_data import make_batch
 from infosam.training.pretrain_loss import low_resolution, true_iou
-from infosam.training.pretrain_step import _pixels
+from infosam.training.pretrain_step import normalised
 from infosam.types import PromptBatch
 
 SMALL = PocketConfig(
@@ -82,7 +82,7 @@ def test_the_shipped_judge_tells_good_masks_from_bad_ones() -> None:
             torch.nn.init.zeros_(last.weight)
             torch.nn.init.zeros_(last.bias)
         with torch.no_grad():
-            output = model.decode(model.encode(_pixels(model, batch)), prompts)
+            output = model.decode(model.encode(normalised(model, batch)), prompts)
         height, width = output.logits.shape[-2:]
         true = true_iou(output.logits, low_resolution(batch.masks, (height, width)))
         agreement.append(float(torch.corrcoef(torch.stack([output.iou.flatten(), true.flatten()]))[0, 1]))

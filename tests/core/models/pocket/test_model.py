@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.lines import LineExpert
 from infosam.models.pocket.model import PocketModel, draw_prompts
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import PromptBatch
@@ -86,6 +87,8 @@ def test_the_decoders_answer_is_added_to_what_was_drawn(
 ) -> None:
     embedding = model.encode(torch.zeros(1, 3, 64, 64))
     drawn = draw_prompts(prompts, 64, (32, 32))
+    without_lines = torch.zeros(1, 2, 32, 32), torch.full((1, 2), -100.0)
+    monkeypatch.setattr(LineExpert, "forward", lambda *_: without_lines)
     output = model.decode(embedding, prompts)
     monkeypatch.setattr(PocketModel, "_finish", SamModel._finish)
     plain = model.decode(embedding, prompts)
