@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from infosam.cli.console import json_line, print_json, stderr
 from infosam.cli.options import AsJson, Device, Seed, Threads
 from infosam.cli.stop import StopRequests
 from infosam.types import BadInputError, Step
+
+if TYPE_CHECKING:
+    from infosam.training.pretrain_config import PretrainConfig
 
 _EVERY, _BATCHES = 50, 10  # steps, and batches, between two lines for people
 
@@ -45,7 +48,6 @@ def pretrain(
     from infosam.training.pretrain import WEIGHTS
     from infosam.training.pretrain import pretrain as run_pretraining
     from infosam.training.pretrain_config import JUDGE, LINES, PretrainConfig
-    from infosam.training.pretrain_lines import fit_lines
 
     if judge and lines:
         raise BadInputError("--judge and --lines train one part each: give one of them")
@@ -53,19 +55,12 @@ def pretrain(
         raise BadInputError("--judge and --lines need the weights they belong to: name them with --from")
     stop = StopRequests()
     stop.listen_to_signals()
+    if lines and known is not None:
+        _fit_lines(replace(LINES, seed=seed, device=device, threads=threads), out, known, stop, as_json)
+        return
     recipe = JUDGE if judge else PretrainConfig()
     config = replace(recipe, seed=seed, device=device, threads=threads, shards=shards)
     scores: dict[str, Any] = {}
-    if lines and known is not None:
-        config = replace(LINES, seed=seed, device=device, threads=threads)
-        for done, total in fit_lines(config, out=out, known=known):
-            if done % _BATCHES == 0:
-                stderr.print(f"batch {done}/{total}")
-            if stop.cancelled() or stop.leaving():
-                return
-        if as_json:
-            print_json({"weights": str(out / WEIGHTS)})
-        return
     with closing(run_pretraining(config, out=out, minutes=minutes, resume=resume, known=known)) as run:
         for report in run:
             if events:
@@ -80,6 +75,19 @@ def pretrain(
                 break
     if as_json:
         print_json({"weights": str(out / WEIGHTS), **scores})
+
+
+def _fit_lines(config: PretrainConfig, out: Path, known: Path, stop: StopRequests, as_json: bool) -> None:
+    from infosam.training.pretrain import WEIGHTS
+    from infosam.training.pretrain_lines import fit_lines
+
+    for done, total in fit_lines(config, out=out, known=known):
+        if done % _BATCHES == 0:
+            stderr.print(f"batch {done}/{total}")
+        if stop.cancelled() or stop.leaving():
+            return
+    if as_json:
+        print_json({"weights": str(out / WEIGHTS)})
 
 
 def _show_step(report: Step) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from infosam.data.prompts import tight_box
 from infosam.inference.tiles import Shape, Tile, tile_for
 from infosam.models.base import PromptableModel
 from infosam.types import BoolArray, FloatArray
@@ -118,6 +119,6 @@ def _enlarged(far: _Look, near: _Look) -> BoolArray:
 def _levels_nearer(model: PromptableModel, look: _Look, mask: BoolArray, shape: Shape) -> int:
     """By how many levels what a mask shows could be looked at from nearer."""
     height, width = look.pixel
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = (rows[0] * height, columns[0] * width, (rows[-1] + 1) * height, (columns[-1] + 1) * width)
+    r0, c0, r1, c1 = tight_box(mask)
+    box = (r0 * height, c0 * width, r1 * height, c1 * width)
     return max(0, tile_for(box, shape, model.image_size).level - look.tile.level)

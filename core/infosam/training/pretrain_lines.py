@@ -6,7 +6,7 @@ is fitted to all of them at a time, in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from infosam.models.device import resolve_device
 from infosam.models.pocket.lines import LineExpert
 from infosam.models.pocket.weights import export_pocket
 from infosam.models.sam.adaptor import SamModel
+from infosam.training.pretrain import WEIGHTS
 from infosam.training.pretrain_config import PretrainConfig
 from infosam.training.pretrain_data import SceneBatch, batches
 from infosam.training.pretrain_loss import box_prompts, low_resolution, true_iou
@@ -38,10 +39,10 @@ class Answers:
     iou: Tensor
 
 
-def fit_lines(config: PretrainConfig, *, out: Path, known: Path) -> Generator[tuple[int, int], None, Path]:
+def fit_lines(config: PretrainConfig, *, out: Path, known: Path) -> Iterator[tuple[int, int]]:
     """Fit the gate of `known` weights to generated scenes, of the last stage of `config`, and export all.
 
-    Yields (batches done, batches in all); returns the file. Nothing but the gate changes.
+    Yields (batches done, batches in all). Nothing but the gate changes.
     """
     device = resolve_device(config.device)
     if config.threads is not None:
@@ -60,10 +61,7 @@ def fit_lines(config: PretrainConfig, *, out: Path, known: Path) -> Generator[tu
     evidence, iou = (torch.cat([getattr(part, name) for part in found]) for name in ("evidence", "iou"))
     expert: LineExpert = model.sam.mask_decoder.lines
     fit_gate(expert.gate, Answers(evidence, iou))
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "sam_pocket.safetensors"
-    export_pocket(model, path)
-    return path
+    export_pocket(model, out / WEIGHTS)
 
 
 @torch.no_grad()

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from infosam.models.pocket.region import region_mean
+
 _WIDTHS = (0.5, 0.7, 1.0)  # standard deviations of the Gaussians, in pixels of the input
 _POLARITIES = 2  # dark and bright
 _REACH = 6.0  # standard deviations within which ridges are told apart
@@ -113,13 +115,13 @@ def _inside(boxes: Tensor, image_size: int, size: torch.Size) -> Tensor:
 
 def _mean(maps: Tensor, inside: Tensor) -> Tensor:
     """(N, C): the means of maps (N, C, h, w) in the box."""
-    return (maps * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3))
+    return region_mean(maps, inside)[..., 0, 0]
 
 
 def _standardised(maps: Tensor, inside: Tensor) -> Tensor:
     """Maps in standard deviations from their mean in the box; 0 beyond it."""
-    centred = (maps - _mean(maps, inside)[..., None, None]) * inside
-    deviation = _mean(centred**2, inside).sqrt()[..., None, None]
+    centred = (maps - region_mean(maps, inside)) * inside
+    deviation = region_mean(centred**2, inside).sqrt()
     return (centred / (deviation + 1e-3)).clamp(-_REACH, _REACH)
 
 

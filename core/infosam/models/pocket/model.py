@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from infosam.models.pocket.judge import MaskJudge
 from infosam.models.pocket.lines import LineExpert, ridges
+from infosam.models.pocket.region import region_mean
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
 
@@ -67,23 +68,16 @@ def _contrasts(features: Tensor, drawn: Tensor) -> Tensor:
     """
     inside, outside = torch.sigmoid(2 * drawn), torch.sigmoid(-2 * drawn)
     close = outside * (drawn > -_LIMIT)
-    within = _mean_feature(features, inside)
+    within = region_mean(features, inside)
     maps = []
     for weight in (outside, close):
-        beyond = _mean_feature(features, weight)
+        beyond = region_mean(features, weight)
         across = within - beyond
         along = (features * across).sum(dim=1, keepdim=True)
         middle = (within**2 - beyond**2).sum(dim=1, keepdim=True) / 2
         spread = (across**2).sum(dim=1, keepdim=True) / 2
         maps.append(((along - middle) / (spread + _FAINT)).clamp(-_LIMIT, _LIMIT))
     return torch.cat(maps, dim=1)
-
-
-def _mean_feature(features: Tensor, weight: Tensor) -> Tensor:
-    """(N, C, 1, 1) means of (N, C, h, w) features under (N, 1, h, w) weights."""
-    weight = weight.to(features.dtype)
-    total = (features * weight).sum(dim=(-2, -1), keepdim=True)
-    return total / weight.sum(dim=(-2, -1), keepdim=True).clamp(min=1e-3)
 
 
 class PocketModel(SamModel):

@@ -31,4 +31,8 @@ def test_the_decoder_gets_maps_at_half_and_at_a_quarter_of_the_input() -> None:
     )
     embedding = build_pocket(config).encode(torch.randn(2, 3, 64, 64))
     assert embedding.features.shape == (2, 32, 8, 8)
-    assert [tuple(level.shape) for level in embedding.high_res[:2]] == [(2, 4, 32, 32), (2, 8, 16, 16)]
+    assert [tuple(level.shape) for level in embedding.high_res] == [
+        (2, 4, 32, 32),
+        (2, 8, 16, 16),
+        (2, 2, 32, 32),  # ridges
+    ]

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.build import build_pocket
 from infosam.models.pocket.lines import LineExpert, ridges
 from infosam.models.pocket.model import PocketModel
 from infosam.models.pocket.weights import load_pocket
 from infosam.training.pretrain_lines import Answers, fit_gate, gate_loss, watched
 from infosam.types import PromptBatch
+from tests.core.conftest import SIDE, TINY
 
-SIDE = 64
 INDEX = torch.zeros(1, dtype=torch.long)
 BOX = torch.tensor([[8.0, 8.0, 56.0, 56.0]])
 
@@ -53,17 +53,7 @@ def test_lines_turn_with_the_picture() -> None:
 @pytest.fixture(scope="module")
 def model() -> PocketModel:
     torch.manual_seed(0)
-    config = PocketConfig(
-        image_size=SIDE,
-        width=32,
-        depth=2,
-        heads=2,
-        window=4,
-        global_blocks=(1,),
-        out_chans=32,
-        decoder_mlp=32,
-    )
-    return build_pocket(config).eval().requires_grad_(False)
+    return build_pocket(TINY).eval().requires_grad_(False)
 
 
 def expert(model: PocketModel) -> LineExpert:

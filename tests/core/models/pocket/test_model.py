@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.build import build_pocket
 from infosam.models.pocket.lines import LineExpert
 from infosam.models.pocket.model import PocketModel, draw_prompts
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import PromptBatch
+from tests.core.conftest import TINY
 
 INDEX = torch.zeros(1, dtype=torch.long)
 
@@ -19,10 +20,7 @@ INDEX = torch.zeros(1, dtype=torch.long)
 @pytest.fixture(scope="module")
 def model() -> PocketModel:
     torch.manual_seed(0)
-    config = PocketConfig(
-        image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,), out_chans=32, decoder_mlp=32
-    )
-    return build_pocket(config).eval().requires_grad_(False)
+    return build_pocket(TINY).eval().requires_grad_(False)
 
 
 def _click(row: float, column: float, label: int) -> PromptBatch:
