@@ -91,5 +91,5 @@ class PretrainConfig:
 JUDGE = PretrainConfig(stages=(Stage(256, 4, 1000),), rounds=1, lr=1e-3, part="judge")
 """Trains the judge of known weights, at the size that they ship with: 15 minutes on two idle cores."""
 
-LINES = PretrainConfig(stages=(Stage(256, 4, 120),))
-"""What the gate of lines is fitted to: four minutes on two cores."""
+LINES = PretrainConfig(stages=(Stage(256, 4, 240),))
+"""What the gate of lines is fitted to: seven minutes on two cores."""

@@ -16,7 +16,17 @@ _REACH = 6.0  # standard deviations within which ridges are told apart
 _LIMIT = 4.0  # of the logits of lines, which are as low beyond the box
 _STRONG = 2.0  # standard deviations of what surely is a ridge
 _SELDOM = -4.0  # the logit of the first belief in lines
-_EVIDENCE = 12
+_OFF = -3.0  # standard deviations: what a path across a box pays for each pixel beyond it
+_EVIDENCE = 15
+
+
+def line_maps(images: Tensor) -> Tensor:
+    """What lines are drawn and judged by: `ridges`, and the grey of the picture, (B, 3, S / 2, S / 2).
+
+    images: (B, 3, S, S).
+    """
+    grey = F.avg_pool2d(images.float().mean(dim=1, keepdim=True), 2)
+    return torch.cat([ridges(images), grey], dim=1)
 
 
 def ridges(images: Tensor) -> Tensor:
@@ -69,8 +79,8 @@ class LineExpert(nn.Module):
 
     What a crack and a disk look like has little in common, so lines are not left to the decoder, which learns
     how objects differ from the ellipse in their box. They are the ridges of the picture that stand out in the
-    box, the dark ones and the bright ones. A gate decides between each and the decoder's mask. It is shown a
-    dozen numbers and no features, so that what it learns of generated lines holds for others.
+    box, the dark ones and the bright ones. A gate decides between each and the decoder's mask. It is shown
+    fifteen numbers and no features, so that what it learns of generated lines holds for others.
     """
 
     def __init__(self, hidden: int = 32) -> None:
@@ -87,15 +97,16 @@ class LineExpert(nn.Module):
         logits of their shares, beside 0 for the mask without lines.
 
         Args:
-            found: `ridges` (N, 2, h, w). boxes: (N, 4) r0, c0, r1, c1 in pixels of the input. other: logits
-                (N, 1, h, w) of the mask without lines. image_size: of the input.
+            found: `line_maps` (N, 3, h, w). boxes: (N, 4) r0, c0, r1, c1 in pixels of the input. other:
+                logits (N, 1, h, w) of the mask without lines. image_size: of the input.
         """
         with torch.autocast(found.device.type, enabled=False):  # sums over many pixels
             inside = _inside(boxes, image_size, other.shape[-2:])
-            standing = _standardised(found.float(), inside)
+            standing = _standardised(found[:, :2].float(), inside)
             lines = (self.slope * (standing - self.threshold)).clamp(-_LIMIT, _LIMIT)
             lines = torch.where(inside > 0, lines, -_LIMIT)
-            shares: Tensor = self.gate(_evidence(standing, inside, other.detach().float())).squeeze(-1)
+            evidence = _evidence(standing, found[:, 2:].float(), inside, other.float())
+            shares: Tensor = self.gate(evidence).squeeze(-1)
         return lines, shares
 
 
@@ -125,7 +136,36 @@ def _standardised(maps: Tensor, inside: Tensor) -> Tensor:
     return (centred / (deviation + 1e-3)).clamp(-_REACH, _REACH)
 
 
-def _evidence(standing: Tensor, inside: Tensor, other: Tensor) -> Tensor:
+def _crossing(standing: Tensor, inside: Tensor) -> Tensor:
+    """(N, C, 2): how far (N, C, h, w) stand out on average along the best path through the box, from side to
+    side and from top to bottom.
+
+    A path takes one pixel of each column (row), next to the one before. A line leads through most of its box,
+    where texture offers no way.
+    """
+    means = []
+    for maps, box in ((standing, inside), (standing.mT, inside.mT)):
+        steps = torch.where(box > 0, maps, _OFF).unbind(dim=-1)
+        there = box.amax(dim=2) > 0  # (N, 1, w)
+        best = torch.zeros_like(steps[0])
+        for step, is_column in zip(steps, there.unbind(dim=-1), strict=True):
+            longer = F.max_pool1d(best, 3, stride=1, padding=1) + step
+            best = torch.where(is_column[:, :, None], longer, best)
+        means.append(best.amax(dim=-1) / there.sum(dim=-1))
+    return torch.stack(means, dim=-1)
+
+
+def _separated(grey: Tensor, mask: Tensor, inside: Tensor) -> Tensor:
+    """(N, 1): the share of the box's variance of grey that lies between the mask and the rest, 0 to 1, which
+    is Otsu's criterion of a threshold."""
+    centred = grey - region_mean(grey, inside)
+    share, within = _mean(mask, inside), _mean(mask * centred, inside)
+    between = within**2 / (share * (1 - share) + 1e-3)
+    return between / (_mean(centred**2, inside) + 1e-4)
+
+
+@torch.no_grad()
+def _evidence(standing: Tensor, grey: Tensor, inside: Tensor, other: Tensor) -> Tensor:
     """(N, 2, E) for each polarity, about 1 in size: how much like lines the ridges in the box are, and how
     well the mask explains the box, and them."""
     strong = (standing > _STRONG).float()
@@ -133,6 +173,7 @@ def _evidence(standing: Tensor, inside: Tensor, other: Tensor) -> Tensor:
     together = (F.avg_pool2d(strong, 5, stride=1, padding=2) * strong).sum(dim=(2, 3)) / (count + 1)
     rows, columns = inside.amax(dim=3).sum(dim=2), inside.amax(dim=2).sum(dim=2)
     skew = _mean(standing**3, inside) / 4
+    crossing = _crossing(standing, inside)
     mask = torch.sigmoid(other)
     of_ridges = [
         skew,
@@ -142,6 +183,8 @@ def _evidence(standing: Tensor, inside: Tensor, other: Tensor) -> Tensor:
         strong.amax(dim=3).sum(dim=2) / rows,
         strong.amax(dim=2).sum(dim=2) / columns,
         (mask * strong).sum(dim=(2, 3)) / (count + 1),
+        crossing.amax(dim=-1) - 1.5,
+        crossing.amin(dim=-1) - 1.5,
     ]
     of_box = [
         rows.log() / 2 - 1,
@@ -149,5 +192,6 @@ def _evidence(standing: Tensor, inside: Tensor, other: Tensor) -> Tensor:
         _mean(mask, inside),
         _mean(other, inside) / 4,
         _mean(other**2, inside).sqrt() / 4,
+        4 * _separated(grey, mask, inside),
     ]
     return torch.stack([*of_ridges, *(part.expand_as(skew) for part in of_box)], dim=-1)

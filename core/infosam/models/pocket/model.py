@@ -10,7 +10,7 @@ from segment_anything.modeling import MaskDecoder
 from torch import Tensor, nn
 
 from infosam.models.pocket.judge import MaskJudge
-from infosam.models.pocket.lines import LineExpert, ridges
+from infosam.models.pocket.lines import LineExpert, line_maps
 from infosam.models.pocket.region import region_mean
 from infosam.models.sam.adaptor import SamModel
 from infosam.types import DecoderOutput, ImageEmbedding, PromptBatch
@@ -97,7 +97,7 @@ class PocketModel(SamModel):
 
     def _stem(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         tokens, finer = self.sam.image_encoder.stem(images)
-        return tokens, (*finer, ridges(images))
+        return tokens, (*finer, line_maps(images))
 
     def _upscale(self, source: Tensor, own: ImageEmbedding, prompts: PromptBatch) -> Tensor:
         half, quarter = own.high_res[:2]

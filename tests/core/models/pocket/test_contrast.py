@@ -34,5 +34,5 @@ def test_the_decoder_gets_maps_at_half_and_at_a_quarter_of_the_input() -> None:
     assert [tuple(level.shape) for level in embedding.high_res] == [
         (2, 4, 32, 32),
         (2, 8, 16, 16),
-        (2, 2, 32, 32),  # ridges
+        (2, 3, 32, 32),  # ridges, grey
     ]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infosam.models.pocket.build import build_pocket
-from infosam.models.pocket.lines import LineExpert, ridges
+from infosam.models.pocket.lines import LineExpert, line_maps, ridges
 from infosam.models.pocket.model import PocketModel
 from infosam.models.pocket.weights import load_pocket
 from infosam.training.pretrain_lines import Answers, fit_gate, gate_loss, watched
@@ -50,6 +50,13 @@ def test_lines_turn_with_the_picture() -> None:
     torch.testing.assert_close(ridges(pixels.rot90(1, (2, 3))), ridges(pixels).rot90(1, (2, 3)))
 
 
+def test_the_grey_of_the_picture_lies_beside_its_ridges() -> None:
+    pixels = picture(-1.0, slope=0.05)
+    maps = line_maps(pixels)
+    assert torch.equal(maps[:, :2], ridges(pixels))
+    torch.testing.assert_close(maps[0, 2], pixels[0, 0].view(SIDE // 2, 2, SIDE // 2, 2).mean(dim=(1, 3)))
+
+
 @pytest.fixture(scope="module")
 def model() -> PocketModel:
     torch.manual_seed(0)
@@ -78,6 +85,62 @@ def test_lines_in_a_box_are_drawn_and_at_first_hardly_believed(
     assert (mask & ~torch.nn.functional.max_pool2d(truth[None].float(), 3, 1, 1)[0].bool()).sum() == 0
     assert shares.shape == (1, 2)
     assert (torch.sigmoid(shares) < 0.02).all()
+
+
+CROSSING, SEPARATED = slice(7, 9), 14  # where the gate finds them
+
+
+def evidence(pixels: torch.Tensor, mask: torch.Tensor, box: torch.Tensor = BOX) -> torch.Tensor:
+    """What the gate is shown of a picture of SIDE pixels in a box, beside a mask (h, w) of logits: (2, E)."""
+    module = LineExpert()
+    with watched(module.gate) as calls, torch.no_grad():
+        module(line_maps(pixels), box, mask[None, None], SIDE)
+    (((shown,), _),) = calls
+    return shown[0]
+
+
+def slowest_crossing(standing: torch.Tensor) -> float:
+    """The best mean over all paths from the first to the last column of (h, w), one by one."""
+    height, width = standing.shape
+    paths = [(row, [float(standing[row, 0])]) for row in range(height)]
+    for column in range(1, width):
+        paths = [
+            (row, [*values, float(standing[row, column])])
+            for last, values in paths
+            for row in range(max(0, last - 1), min(height, last + 2))
+        ]
+    return max(sum(values) for _, values in paths) / width
+
+
+def test_a_crossing_is_the_best_of_all_paths() -> None:
+    box = torch.tensor([[4.0, 6.0, 20.0, 20.0]])  # 8 x 7 pixels of the maps
+    pixels = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    standing = line_maps(pixels)[0, :2, 2:10, 3:10]
+    centred = standing - standing.mean(dim=(1, 2), keepdim=True)
+    standing = (centred / (centred.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-3)).clamp(-6, 6)
+    shown = evidence(pixels, torch.zeros(SIDE // 2, SIDE // 2), box)[:, CROSSING] + 1.5
+    for polarity in range(2):
+        both = [slowest_crossing(standing[polarity]), slowest_crossing(standing[polarity].T)]
+        assert shown[polarity].tolist() == pytest.approx([max(both), min(both)], abs=1e-4)
+
+
+def test_a_line_crosses_its_box_and_texture_does_not() -> None:
+    noise = 0.3 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    nothing = torch.zeros(SIDE // 2, SIDE // 2)
+    crack, texture = (evidence(pixels, nothing)[0, CROSSING] for pixels in (picture(-1.0) + noise, noise))
+    assert crack.min() > texture.max() + 0.5
+
+
+def test_a_mask_that_parts_bright_from_dark_is_told_from_one_that_does_not() -> None:
+    disk = torch.zeros(SIDE, SIDE)
+    disk[20:44, 20:44] = 1.0
+    pixels = disk.expand(1, 3, -1, -1)
+    fitting = 16 * disk[::2, ::2] - 8
+    share, beside = (
+        float(evidence(pixels, mask)[0, SEPARATED]) / 4 for mask in (fitting, fitting.roll(12, dims=1))
+    )
+    assert 0.95 < share <= 1
+    assert beside < 0.5
 
 
 class Believed:
@@ -141,14 +204,14 @@ def test_the_gate_learns_what_is_better() -> None:
 
 def test_a_gate_is_fitted_to_evidence_of_any_scale() -> None:
     generator = torch.Generator().manual_seed(0)
-    evidence = torch.randn(300, 2, 12, generator=generator) * 50 + 200
-    is_line = evidence[:, :, 3] > 200
-    iou = torch.cat([torch.full((300, 1), 0.4), 0.8 * is_line], dim=1)
+    seen = torch.randn(300, 2, 15, generator=generator) * 50 + 200
+    is_line = seen[:, :, 3] > 200
+    score = torch.cat([torch.full((300, 1), 0.4), 0.8 * is_line], dim=1)
     torch.manual_seed(0)
     gate = LineExpert().gate
-    fit_gate(gate, Answers(evidence, iou))
-    chosen = torch.nn.functional.pad(gate(evidence).squeeze(-1), (1, 0)).argmax(dim=1)
-    right = iou.gather(1, chosen[:, None])[:, 0] == iou.amax(dim=1)
+    fit_gate(gate, Answers(seen, score))
+    chosen = torch.nn.functional.pad(gate(seen).squeeze(-1), (1, 0)).argmax(dim=1)
+    right = score.gather(1, chosen[:, None])[:, 0] == score.amax(dim=1)
     assert right.float().mean() > 0.95
     assert not any(parameter.requires_grad for parameter in gate.parameters())
 
