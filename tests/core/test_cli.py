@@ -22,7 +22,7 @@ from infosam.models.base import PromptableModel
 from infosam.politeness import polite_threads
 from infosam.reporting import from_json
 from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
-from infosam.types import Failed, Finished, Report, Started, Step, Validated
+from infosam.types import BadInputError, Failed, Finished, Report, Started, Step, Validated
 
 Folder = Callable[..., Path]
 
@@ -307,6 +307,24 @@ def test_pretrain_stops_after_its_minutes_with_weights(tmp_path: Path) -> None:
     assert Path(scores["weights"]).is_file()
     assert scores["step"] == 0
     assert 0 <= scores["box"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--judge", "--lines", "--from", "w"], "give one of them"),
+        (["--lines"], "name them with --from"),
+        (["--judge"], "name them with --from"),
+        (["--lines", "--from", "w", "--minutes", "3"], "leave --minutes"),
+        (["--lines", "--from", "w", "--events"], "--events"),
+        (["--lines", "--from", "w", "--shards", "2"], "--shards out"),
+    ],
+)
+def test_pretrain_refuses_what_it_would_not_do(arguments: list[str], names: str, tmp_path: Path) -> None:
+    result = invoke("pretrain", "-o", tmp_path / "run", *arguments)
+    assert isinstance(result.exception, BadInputError)
+    assert names in str(result.exception)
+    assert not (tmp_path / "run").exists()
 
 
 def adapt_arguments(data: Path, out: Path, steps: int) -> list[str | Path]:

@@ -53,6 +53,11 @@ def pretrain(
         raise BadInputError("--judge and --lines train one part each: give one of them")
     if (judge or lines) and known is None:
         raise BadInputError("--judge and --lines need the weights they belong to: name them with --from")
+    if lines and (minutes is not None or events or shards > 1):
+        raise BadInputError(
+            "--lines is one pass over the scenes, neither cut nor shared out: leave --minutes, --events and "
+            "--shards out"
+        )
     stop = StopRequests()
     stop.listen_to_signals()
     if lines and known is not None:
