@@ -77,7 +77,7 @@ _SAM2_BASE_PLUS = "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c00
 _SAM2_LARGE = "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"
 
 CATALOGUE = (
-    ModelSpec("sam_pocket", "pocket", 4_064_206, "BSD-3-Clause", _build_pocket, shipped=_load_pocket),
+    ModelSpec("sam_pocket", "pocket", 4_064_302, "BSD-3-Clause", _build_pocket, shipped=_load_pocket),
     _sam("vit_b", 93_735_472, 375_000_000, "sam_vit_b_01ec64.pth", _SAM_B),
     _sam("vit_l", 312_342_832, 1_250_000_000, "sam_vit_l_0b3195.pth", _SAM_L),
     _sam("vit_h", 641_090_608, 2_560_000_000, "sam_vit_h_4b8939.pth", _SAM_H),

@@ -58,7 +58,7 @@ def test_what_is_no_batch_is_refused(model: PromptableModel, prompts: list[Promp
 def test_decoding_keeps_the_order_and_carries_gradients(model: PromptableModel) -> None:
     torch.manual_seed(1)
     features = torch.randn(2, 32, 8, 8, requires_grad=True)
-    finer = torch.randn(2, 4, 32, 32), torch.randn(2, 8, 16, 16), torch.rand(2, 2, 32, 32)
+    finer = torch.randn(2, 4, 32, 32), torch.randn(2, 8, 16, 16), torch.rand(2, 3, 32, 32)
     embedding = ImageEmbedding(features, finer)
     prompts, images, shapes = [POINT, BOX, POINTS, POINT, BOX], [0, 1, 0, 1, 0], [(64, 64), (30, 60)]
     output = decode_prompts(model, embedding, prompts, images, shapes)
