@@ -1,7 +1,7 @@
 """sam_pocket on real images it was never trained on, beside classical methods under the same prompts.
 
 INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off]
-    [--adapter FOLDER] [--prompts ...] [--no-rivals]
+    [--adapter FOLDER] [--prompts box clicks] [--no-rivals]
 
 FOLDER holds the sets of `adapt_real.toml`, which says what an object is; at most 10 per image, a fixed random
 sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
@@ -31,8 +31,8 @@ from infosam.benchmark.data import read
 from infosam.benchmark.recipe import read_recipe
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
-from infosam.data.prompts import interior_pixel, tight_box
-from infosam.inference.evaluate import SeenImage, Settings, decode_objects
+from infosam.data.prompts import corrective_point, interior_pixel, tight_box, with_point
+from infosam.inference.evaluate import SeenImage, Settings
 from infosam.inference.zoom import to_image
 from infosam.metrics import boundary_f1, iou
 from infosam.models.base import PromptableModel
@@ -41,6 +41,7 @@ from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
 RECIPE = read_recipe(Path(__file__).with_name("adapt_real.toml"))
 OBJECTS = 10  # per image, at most
 TOLERANCE = 3  # pixels
+TOGETHER = 8  # objects that are decoded at a time
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
 Score = dict[str, float]
@@ -120,9 +121,9 @@ def walker(rgb: RGB, mask: BoolArray) -> BoolArray:
 
 RIVALS: dict[str, dict[str, Callable[[RGB, BoolArray], BoolArray]]] = {
     "box": {"ellipse": ellipse, "Otsu": otsu, "GrabCut": grabcut},
-    "point": {"flood fill": flood_fill, "random walker": walker},
+    "1 click": {"flood fill": flood_fill, "random walker": walker},
 }
-PROMPTS = ("box", "point", "points3", "points5")
+CLICKS = 5  # the first, and corrections
 
 
 # -------------------------------------------------------------------------------------------------- measuring
@@ -140,13 +141,35 @@ def of_rivals(image: LabelledImage) -> Iterator[tuple[str, str, Score]]:
                 yield prompt, name, score(method(rgb, item.mask), item.mask)
 
 
-def of_model(
-    image: LabelledImage, seen: SeenImage, zoom: Zoom, prompts: Sequence[str]
-) -> Iterator[tuple[str, Score]]:
-    for prompt in prompts:
-        settings = Settings(prompt, zoom=zoom)
-        for logits, target in decode_objects(image, seen, settings, np.random.default_rng(0)):
-            yield prompt, score(logits > 0, target)
+def of_boxes(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
+    for part in parts(image):
+        boxes = [Prompt(box=tight_box(mask)) for mask in part]
+        for logits, mask in zip(seen.logits(boxes, multimask=False), part, strict=True):
+            yield "box", score(logits > 0, mask)
+
+
+def of_clicks(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
+    """After each click: the first in the middle of the object, the others in that of the largest error."""
+    for part in parts(image):
+        prompts = [Prompt(points=(interior_pixel(mask),), labels=(1,)) for mask in part]
+        for clicks in range(1, CLICKS + 1):
+            found = seen.logits(prompts, multimask=False) > 0
+            for mask, target in zip(found, part, strict=True):
+                yield f"{clicks} click{'s' * (clicks > 1)}", score(mask, target)
+            prompts = [
+                with_point(prompt, corrective_point(target, mask))
+                for prompt, target, mask in zip(prompts, part, found, strict=True)
+            ]
+
+
+def parts(image: LabelledImage) -> Iterator[list[BoolArray]]:
+    """The masks of an image's objects, as many at a time as are decoded together."""
+    masks = [item.mask for item in image.objects()]
+    for start in range(0, len(masks), TOGETHER):
+        yield masks[start : start + TOGETHER]
+
+
+PROMPTS = {"box": of_boxes, "clicks": of_clicks}
 
 
 def of_one_click(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, Score]]:
@@ -196,13 +219,15 @@ def report(
                 scores[prompt, name].append(found)
         for zoom in zooms:
             seen = SeenImage(image, model, Settings(zoom=zoom))
-            for prompt, found in of_model(image, seen, zoom, prompts):
-                scores[prompt, f"pocket, zoom {zoom}"].append(found)
-            for predicted, found in of_one_click(image, seen):
-                scores["point", f"shown, zoom {zoom}"].append(found)
-                pairs[zoom].append((predicted, found["iou"]))
-    for (prompt, name), found in sorted(scores.items()):
-        means = {key: float(np.mean([item[key] for item in found])) for key in ("iou", "f1")}
+            for kind in prompts:
+                for prompt, found in PROMPTS[kind](image, seen):
+                    scores[prompt, f"pocket, zoom {zoom}"].append(found)
+            if "clicks" in prompts:
+                for predicted, found in of_one_click(image, seen):
+                    scores["1 click", f"shown, zoom {zoom}"].append(found)
+                    pairs[zoom].append((predicted, found["iou"]))
+    for (prompt, name), items in sorted(scores.items()):
+        means = {key: float(np.mean([item[key] for item in items])) for key in ("iou", "f1")}
         print(f"  {prompt:8s} {name:18s} IoU {means['iou']:.3f}   F1 {means['f1']:.3f}")
     for zoom, found_pairs in pairs.items():
         guesses, true = np.asarray(found_pairs).T
