@@ -41,7 +41,6 @@ from infosam.types import ZOOMS, BoolArray, Prompt, Zoom
 RECIPE = read_recipe(Path(__file__).with_name("adapt_real.toml"))
 OBJECTS = 10  # per image, at most
 TOLERANCE = 3  # pixels
-TOGETHER = 8  # objects that are decoded at a time
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
 Score = dict[str, float]
@@ -142,31 +141,28 @@ def of_rivals(image: LabelledImage) -> Iterator[tuple[str, str, Score]]:
 
 
 def of_boxes(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
-    for part in parts(image):
-        boxes = [Prompt(box=tight_box(mask)) for mask in part]
-        for logits, mask in zip(seen.logits(boxes, multimask=False), part, strict=True):
-            yield "box", score(logits > 0, mask)
+    masks = [item.mask for item in image.objects()]
+    boxes = [Prompt(box=tight_box(mask)) for mask in masks]
+    for logits, mask in zip(seen.logits(boxes, multimask=False), masks, strict=True):
+        yield "box", score(logits > 0, mask)
 
 
 def of_clicks(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
     """After each click: the first in the middle of the object, the others in that of the largest error."""
-    for part in parts(image):
-        prompts = [Prompt(points=(interior_pixel(mask),), labels=(1,)) for mask in part]
-        for clicks in range(1, CLICKS + 1):
-            found = seen.logits(prompts, multimask=False) > 0
-            for mask, target in zip(found, part, strict=True):
-                yield f"{clicks} click{'s' * (clicks > 1)}", score(mask, target)
-            prompts = [
-                with_point(prompt, corrective_point(target, mask))
-                for prompt, target, mask in zip(prompts, part, found, strict=True)
-            ]
-
-
-def parts(image: LabelledImage) -> Iterator[list[BoolArray]]:
-    """The masks of an image's objects, as many at a time as are decoded together."""
     masks = [item.mask for item in image.objects()]
-    for start in range(0, len(masks), TOGETHER):
-        yield masks[start : start + TOGETHER]
+    prompts = [first_click(mask) for mask in masks]
+    for clicks in range(1, CLICKS + 1):
+        found = seen.logits(prompts, multimask=False) > 0
+        for shown, mask in zip(found, masks, strict=True):
+            yield f"{clicks} click{'s' * (clicks > 1)}", score(shown, mask)
+        prompts = [
+            with_point(prompt, corrective_point(mask, shown))
+            for prompt, mask, shown in zip(prompts, masks, found, strict=True)
+        ]
+
+
+def first_click(mask: BoolArray) -> Prompt:
+    return Prompt(points=(interior_pixel(mask),), labels=(1,))
 
 
 PROMPTS = {"box": of_boxes, "clicks": of_clicks}
@@ -175,7 +171,7 @@ PROMPTS = {"box": of_boxes, "clicks": of_clicks}
 def of_one_click(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, Score]]:
     """The predicted IoU of the mask that the plugin shows for each object's click, and its score."""
     targets = [item.mask for item in image.objects()]
-    clicks = [Prompt(points=(interior_pixel(target),), labels=(1,)) for target in targets]
+    clicks = [first_click(target) for target in targets]
     for shown, target in zip(seen.answers(clicks, multimask=True), targets, strict=True):
         found = to_image(seen.model, shown, seen.shape)[0] > 0
         yield float(shown.iou), score(found.cpu().numpy(), target)
