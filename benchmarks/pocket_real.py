@@ -5,8 +5,9 @@ INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ..
 
 FOLDER holds the sets of `adapt_real.toml`, which says what an object is; at most 10 per image, a fixed random
 sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
-middle of the object, each further one on the largest error. Masks are those of the single-mask token, and
-beside them, for one click, what the plugin shows: the best of the three others as the model sees it.
+middle of the object, each further one on the largest error. Masks are what the plugin shows: for one click
+the best of the three multi-mask outputs as the model sees it, for more the single-mask one, which is told the
+mask that they correct.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from infosam.benchmark.data import read
 from infosam.benchmark.recipe import read_recipe
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
-from infosam.data.prompts import corrective_point, interior_pixel, tight_box, with_point
+from infosam.data.prompts import corrected, interior_pixel, tight_box
 from infosam.inference.evaluate import SeenImage, Settings
 from infosam.inference.zoom import to_image
 from infosam.metrics import boundary_f1, iou
@@ -44,6 +45,8 @@ TOLERANCE = 3  # pixels
 WALK_SIDE = 192  # random walker is quadratic in spirit: larger images are reduced to this
 RGB = NDArray[np.uint8]
 Score = dict[str, float]
+Found = tuple[str, float, Score]
+"""The prompt, the IoU that the model predicts for its answer, and the true scores."""
 
 
 # ------------------------------------------------------------------------------------------- classical rivals
@@ -140,41 +143,36 @@ def of_rivals(image: LabelledImage) -> Iterator[tuple[str, str, Score]]:
                 yield prompt, name, score(method(rgb, item.mask), item.mask)
 
 
-def of_boxes(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
+def of_boxes(image: LabelledImage, seen: SeenImage) -> Iterator[Found]:
     masks = [item.mask for item in image.objects()]
     boxes = [Prompt(box=tight_box(mask)) for mask in masks]
-    for logits, mask in zip(seen.logits(boxes, multimask=False), masks, strict=True):
-        yield "box", score(logits > 0, mask)
+    for (predicted, found), mask in zip(answers(seen, boxes), masks, strict=True):
+        yield "box", predicted, score(found, mask)
 
 
-def of_clicks(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[str, Score]]:
+def of_clicks(image: LabelledImage, seen: SeenImage) -> Iterator[Found]:
     """After each click: the first in the middle of the object, the others in that of the largest error."""
     masks = [item.mask for item in image.objects()]
-    prompts = [first_click(mask) for mask in masks]
+    prompts = [Prompt(points=(interior_pixel(mask),), labels=(1,)) for mask in masks]
     for clicks in range(1, CLICKS + 1):
-        found = seen.logits(prompts, multimask=False) > 0
-        for shown, mask in zip(found, masks, strict=True):
-            yield f"{clicks} click{'s' * (clicks > 1)}", score(shown, mask)
+        shown = answers(seen, prompts)
+        for (predicted, found), mask in zip(shown, masks, strict=True):
+            yield f"{clicks} click{'s' * (clicks > 1)}", predicted, score(found, mask)
         prompts = [
-            with_point(prompt, corrective_point(mask, shown))
-            for prompt, mask, shown in zip(prompts, masks, found, strict=True)
+            corrected(prompt, mask, found)
+            for prompt, mask, (_, found) in zip(prompts, masks, shown, strict=True)
         ]
 
 
-def first_click(mask: BoolArray) -> Prompt:
-    return Prompt(points=(interior_pixel(mask),), labels=(1,))
+def answers(seen: SeenImage, prompts: Sequence[Prompt]) -> list[tuple[float, BoolArray]]:
+    """The predicted IoU and the mask that the plugin shows for each prompt."""
+    return [
+        (float(shown.iou), (to_image(seen.model, shown, seen.shape)[0] > 0).cpu().numpy())
+        for shown in seen.answers(prompts, multimask=True)
+    ]
 
 
 PROMPTS = {"box": of_boxes, "clicks": of_clicks}
-
-
-def of_one_click(image: LabelledImage, seen: SeenImage) -> Iterator[tuple[float, Score]]:
-    """The predicted IoU of the mask that the plugin shows for each object's click, and its score."""
-    targets = [item.mask for item in image.objects()]
-    clicks = [first_click(target) for target in targets]
-    for shown, target in zip(seen.answers(clicks, multimask=True), targets, strict=True):
-        found = to_image(seen.model, shown, seen.shape)[0] > 0
-        yield float(shown.iou), score(found.cpu().numpy(), target)
 
 
 def main() -> None:
@@ -216,12 +214,10 @@ def report(
         for zoom in zooms:
             seen = SeenImage(image, model, Settings(zoom=zoom))
             for kind in prompts:
-                for prompt, found in PROMPTS[kind](image, seen):
+                for prompt, predicted, found in PROMPTS[kind](image, seen):
                     scores[prompt, f"pocket, zoom {zoom}"].append(found)
-            if "clicks" in prompts:
-                for predicted, found in of_one_click(image, seen):
-                    scores["1 click", f"shown, zoom {zoom}"].append(found)
-                    pairs[zoom].append((predicted, found["iou"]))
+                    if prompt == "1 click":
+                        pairs[zoom].append((predicted, found["iou"]))
     for (prompt, name), items in sorted(scores.items()):
         means = {key: float(np.mean([item[key] for item in items])) for key in ("iou", "f1")}
         print(f"  {prompt:8s} {name:18s} IoU {means['iou']:.3f}   F1 {means['f1']:.3f}")

@@ -50,12 +50,15 @@ class Prompt:
     labels: one per point, 1 = belongs to the object, 0 = does not.
     box: (r0, c0, r1, c1) pixel edges, half-open, or None.
     mask: an (H, W) bool mask or (h, w) low-resolution float logits that the object resembles, or None.
+    answer: the (H, W) bool mask that the last points correct, an earlier answer of the model, or None. It may
+        be believed less firmly than `mask`.
     """
 
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
     mask: NDArray[Any] | None = field(default=None, repr=False)
+    answer: BoolArray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.points) != len(self.labels):
@@ -64,6 +67,8 @@ class Prompt:
             )
         if any(label not in (0, 1) for label in self.labels):
             raise BadInputError(f"point labels must be 1 (object) or 0 (background), not {self.labels}")
+        if self.mask is not None and self.answer is not None:
+            raise BadInputError("give a mask that the object resembles, or an answer to correct: not both")
         if self.box is not None:
             r0, c0, r1, c1 = self.box
             if not (r1 > r0 and c1 > c0):
@@ -76,7 +81,12 @@ class Prompt:
     @property
     def is_ambiguous(self) -> bool:
         """A single click says little of what is meant: SAM offers several masks for it."""
-        return len(self.points) == 1 and self.box is None and self.mask is None
+        return len(self.points) == 1 and self.box is None and self.resembled is None
+
+    @property
+    def resembled(self) -> NDArray[Any] | None:
+        """What the object resembles, more or less: the mask, or the answer."""
+        return self.mask if self.answer is None else self.answer
 
 
 @dataclass(frozen=True, eq=False)

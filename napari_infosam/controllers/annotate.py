@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from superqt.utils import QSignalDebouncer
 
 from infosam.types import Prompt
@@ -10,6 +12,7 @@ from napari_infosam.controllers.errors import guarded
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import Change, History
+from napari_infosam.models.kept_prompt import keep
 from napari_infosam.models.label_diff import bounding_box
 from napari_infosam.models.session import Session
 
@@ -67,7 +70,7 @@ class AnnotateController:
         if edit is None:
             session.say("Nothing to commit: the mask has no pixel that is free or new.", problem=True)
             return
-        self._push("commit", edit, (prompts, refining))
+        self._push("commit", edit, (keep(prompts), refining))
         self._prompts.set_draft(Prompt(), None)
         made = next(record for record in edit.after.values() if record is not None)
         session.say(f"Object {made.label} is kept.")
@@ -151,13 +154,16 @@ class AnnotateController:
         count = len(edit.after)
         self.session.say("Correction saved." if count == 1 else f"Corrections of {count} objects saved.")
 
-    def _push(self, name: str, edit: Edit, draft: tuple[Prompt, int | None] | None = None) -> None:
+    def _push(
+        self, name: str, edit: Edit, draft: tuple[Callable[[], Prompt], int | None] | None = None
+    ) -> None:
         """Remember an edit; draft: the prompts that undoing it brings back."""
 
         def undo() -> None:
             self._editor.revert(edit)
             if draft is not None:
-                self._prompts.set_draft(*draft)
+                prompts, refining = draft
+                self._prompts.set_draft(prompts(), refining)
 
         def redo() -> None:
             self._editor.reapply(edit)

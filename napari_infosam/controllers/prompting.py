@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from infosam.types import Prompt
+from infosam.types import BoolArray, Prompt
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.errors import guarded
 from napari_infosam.geometry import to_box
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import Change, History
+from napari_infosam.models.kept_prompt import keep
 from napari_infosam.models.session import Session
 from napari_infosam.views.canvas_input import CanvasInput
 
@@ -68,6 +69,7 @@ class PromptController:
             session.prompts,
             points=(*session.prompts.points, (row, column)),
             labels=(*session.prompts.labels, int(positive)),
+            answer=self._corrected(),
         )
         self._clicked = self._change("point", prompt, session.refining)
 
@@ -84,7 +86,8 @@ class PromptController:
             self._draw_prompt()
             self.session.say("That box is outside the image.", problem=True)
         else:
-            self._change("box", replace(self.session.prompts, box=box), self.session.refining)
+            prompt = replace(self.session.prompts, box=box, answer=None)
+            self._change("box", prompt, self.session.refining)
 
     @guarded
     def double_click(self, world: World) -> None:
@@ -164,13 +167,24 @@ class PromptController:
 
     # ------------------------------------------------------------------------------------------- private
 
+    def _corrected(self) -> BoolArray | None:
+        """The mask on the canvas that one more click corrects, where nothing surer says what is meant."""
+        session = self.session
+        if session.prompts.box is not None or session.prompts.mask is not None:
+            return None
+        mask = session.candidate
+        if mask is None or not mask.any() or session.answered is not session.prompts:
+            return session.prompts.answer
+        return mask.copy()  # the mask alone, without the other candidates
+
     def _change(self, name: str, prompt: Prompt, refining: int | None) -> Change:
         session = self.session
-        before = session.prompts, session.refining
+        before, refined_before = keep(session.prompts), session.refining
+        after = keep(prompt)
         change = Change(
             name,
-            undo=lambda: self.set_draft(*before),
-            redo=lambda: self.set_draft(prompt, refining),
+            undo=lambda: self.set_draft(before(), refined_before),
+            redo=lambda: self.set_draft(after(), refining),
             image=session.shown,
             transient=True,
         )

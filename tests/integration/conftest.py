@@ -103,7 +103,10 @@ class Window:
 
     def answered(self) -> None:
         """Wait for the candidates of the present prompt."""
-        self.wait(lambda: self.session.candidates is not None, "an answer")
+        self.wait(
+            lambda: self.session.candidates is not None and self.session.answered is self.session.prompts,
+            "an answer",
+        )
 
     @property
     def labels(self) -> np.ndarray:

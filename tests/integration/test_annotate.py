@@ -63,6 +63,28 @@ def test_click_cycle_commit_and_undo(coins: Window) -> None:
     assert (coins.labels == masks[-2]).all()
 
 
+def test_another_click_corrects_the_candidate_that_was_chosen(coins: Window) -> None:
+    coins.prompt_on()
+    session = coins.session
+    coins.click(*COIN)
+    coins.answered()
+    coins.key(Key.Key_Tab)
+    chosen = candidate(coins)
+    coins.click(COIN[0] + 8, COIN[1] + 8)
+    coins.answered()
+    assert session.prompts.answer is not None
+    assert (session.prompts.answer == chosen).all()
+    assert session.answered is session.prompts
+    assert candidate(coins)[COIN]
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    coins.answered()
+    assert session.prompts.answer is None
+    coins.key(Key.Key_Z, Modifier.ControlModifier | Modifier.ShiftModifier)
+    coins.answered()
+    assert session.prompts.answer is not None
+    assert (session.prompts.answer == chosen).all()
+
+
 def test_signs_escape_and_a_box(coins: Window) -> None:
     coins.prompt_on()
     session = coins.session

@@ -16,6 +16,7 @@ def make_prompt(
     labels: Sequence[int] | NDArray[Any] | None = None,
     box: ArrayLike | None = None,
     mask: NDArray[Any] | None = None,
+    answer: NDArray[np.bool_] | None = None,
 ) -> Prompt:
     """The arguments of `Predictor.predict` as a Prompt; without labels, every point belongs to the object.
 
@@ -35,6 +36,7 @@ def make_prompt(
         labels=tuple(signs.tolist()),
         box=None if box is None else _edges(box),
         mask=mask,
+        answer=answer,
     )
     if prompt.is_empty:
         raise BadInputError("the prompt is empty: give points, a box or a mask")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
-from infosam.data.prompts import corrective_point, evaluation_prompt, translated_box, with_point
+from infosam.data.prompts import corrected, evaluation_prompt, translated_box
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.preprocessing import preprocess
@@ -211,7 +211,7 @@ def decode_objects(
         logits = seen.logits(prompts, multimask=settings.multimask)
         for _ in range(_CLICKS.get(settings.prompt, 1) - 1):
             prompts = [
-                with_point(prompt, corrective_point(mask, prediction > 0))
+                corrected(prompt, mask, prediction > 0)
                 for prompt, mask, prediction in zip(prompts, masks, logits, strict=True)
             ]
             logits = seen.logits(prompts, multimask=settings.multimask)

@@ -115,6 +115,7 @@ class Predictor:
         box: ArrayLike | None = None,
         mask: NDArray[Any] | None = None,
         multimask: bool = True,
+        answer: NDArray[np.bool_] | None = None,
     ) -> Segmentation:
         """Masks for one object.
 
@@ -126,6 +127,8 @@ class Predictor:
                 bool mask is resized as the image is, averaged down to low resolution, and its covered
                 fraction f becomes the logit 10 * (2 f - 1); the padding of the image is background.
             multimask: three candidate masks, or only the one of the single-mask token.
+            answer: (H, W) bool, the earlier answer that the last points correct, in place of a mask. The
+                official predictors would be given its logits as the mask.
 
         Returns:
             Candidates at image resolution, highest predicted IoU first.
@@ -134,7 +137,7 @@ class Predictor:
             BadInputError: no image is set, or the prompt is empty, not finite, outside the image or
                 misshapen.
         """
-        prompt = make_prompt(points, labels, box, mask)
+        prompt = make_prompt(points, labels, box, mask, answer)
         check_inside(prompt, self._current().shape)
         return self.predict_prompt(prompt, multimask)
 

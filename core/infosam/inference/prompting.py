@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infosam.inference.tiles import Shape
-from infosam.models.base import PromptableModel
+from infosam.models.base import MASK_LOGIT, PromptableModel
 from infosam.types import BadInputError, DecoderOutput, ImageEmbedding, Prompt, PromptBatch
-
-MASK_LOGIT = 10.0  # a probability of 0.99995: what SAM 2 itself makes of a mask that is given as such
 
 
 def decode_prompts(
@@ -90,17 +88,17 @@ def prompts_to_batch(
     )
 
 
-def mask_to_logits(model: PromptableModel, mask: NDArray[np.bool_]) -> Tensor:
+def mask_to_logits(model: PromptableModel, mask: NDArray[np.bool_], logit: float = MASK_LOGIT) -> Tensor:
     """An (H, W) bool mask of an image as (4h, 4w) low-resolution logits in the model's frame.
 
     The mask is resized as the image is (with antialiasing; padding is background), averaged over the input
-    pixels of each low-resolution one, and the covered fraction f becomes MASK_LOGIT * (2 f - 1).
+    pixels of each low-resolution one, and the covered fraction f becomes logit * (2 f - 1).
     """
     height, width = model.valid_size(*mask.shape)
     cover = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None]
     cover = F.interpolate(cover, (height, width), mode="bilinear", align_corners=False, antialias=True)
     cover = F.pad(cover, (0, model.image_size - width, 0, model.image_size - height))
-    return MASK_LOGIT * (2 * F.adaptive_avg_pool2d(cover, low_resolution(model))[0, 0] - 1)
+    return logit * (2 * F.adaptive_avg_pool2d(cover, low_resolution(model))[0, 0] - 1)
 
 
 def checked_mask(model: PromptableModel, mask: Any, shape: Shape) -> NDArray[Any]:
@@ -120,6 +118,20 @@ def checked_mask(model: PromptableModel, mask: Any, shape: Shape) -> NDArray[Any
     )
 
 
+def checked_answer(answer: Any, shape: Shape) -> NDArray[np.bool_]:
+    """An earlier answer for an image of `shape`, known to be a mask of it.
+
+    Raises:
+        BadInputError: it is not.
+    """
+    array = np.asarray(answer)
+    if array.dtype == np.bool_ and array.shape == shape:
+        return array
+    raise BadInputError(
+        f"an earlier answer must be a bool mask of the image's shape {shape}, not {array.dtype} {array.shape}"
+    )
+
+
 def low_resolution(model: PromptableModel) -> Shape:
     """(4h, 4w), the size of low-resolution logits."""
     height, width = model.embedding_size
@@ -127,7 +139,7 @@ def low_resolution(model: PromptableModel) -> Shape:
 
 
 def _kind(prompt: Prompt) -> tuple[int, bool, bool]:
-    return len(prompt.points), prompt.box is not None, prompt.mask is not None
+    return len(prompt.points), prompt.box is not None, prompt.resembled is not None
 
 
 def _points(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tensor:
@@ -139,7 +151,9 @@ def _box(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tensor:
 
 
 def _mask(model: PromptableModel, prompt: Prompt, shape: Shape) -> Tensor:
-    """(1, 4h, 4w) logits from either form that a mask prompt may have."""
+    """(1, 4h, 4w) logits from either form that a mask prompt may have, or from an earlier answer."""
+    if prompt.answer is not None:
+        return mask_to_logits(model, checked_answer(prompt.answer, shape), model.answer_logit)[None]
     mask = checked_mask(model, prompt.mask, shape)
     if mask.dtype == np.bool_:
         return mask_to_logits(model, mask)[None]

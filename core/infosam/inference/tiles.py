@@ -117,7 +117,7 @@ def _span(length: int, side: int, middle: float) -> tuple[int, int]:
 def prompt_in(tile: Tile, prompt: Prompt) -> Prompt:
     """The prompt in the pixels of a tile. Clicks beyond it are left out: what they say no is said of there.
 
-    A bool mask is cut; low-resolution logits cannot be, and are not for here.
+    Bool masks are cut; low-resolution logits cannot be, and are not for here.
     """
     kept = [
         (point, label)
@@ -138,4 +138,5 @@ def prompt_in(tile: Tile, prompt: Prompt) -> Prompt:
         labels=tuple(label for _, label in kept),
         box=box,
         mask=None if prompt.mask is None else prompt.mask[tile.window],
+        answer=None if prompt.answer is None else prompt.answer[tile.window],
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
-from infosam.inference.prompting import checked_mask, decode_prompts, low_resolution
+from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -37,11 +37,11 @@ def answer(
 ) -> list[Answer]:
     """Answers to N prompts, in their order.
 
-    "off": on the whole image, as the official predictors do it. "auto": a box, or a mask, says how large its
-    object is, and is answered on the smallest tile with room for it. Clicks do not: they are looked at from
-    every distance, and answered from where the best mask is seen (`best_answer`), rather near to where the
-    object is expected: on the whole image, or, for a model that was adapted to objects of a known extent, on
-    the level that suits such an object.
+    "off": on the whole image, as the official predictors do it. "auto": a box, a mask or an earlier answer
+    says how large its object is, and is answered on the smallest tile with room for it. Clicks do not: they
+    are looked at from every distance, and answered from where the best mask is seen (`best_answer`), rather
+    near to where the object is expected: on the whole image, or, for a model that was adapted to objects of a
+    known extent, on the level that suits such an object.
 
     Args:
         model: decodes.
@@ -52,7 +52,7 @@ def answer(
     """
     if zoom == "off":
         return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
-    frames = [_mask_as_bool(model, prompt, shape) for prompt in prompts]
+    frames = [_in_frame(model, prompt, shape) for prompt in prompts]
     tiles = [_tiles(model, prompt, shape) for prompt in frames]
     repeated = [prompt for prompt, own in zip(frames, tiles, strict=True) for _ in own]
     every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
@@ -86,8 +86,8 @@ def to_whole(model: PromptableModel, logits: Tensor) -> Tensor:
 def _tiles(model: PromptableModel, prompt: Prompt, shape: Shape) -> list[Tile]:
     """Where to look for the object of a prompt."""
     box: Box | None = prompt.box
-    if box is None and prompt.mask is not None and prompt.mask.any():
-        box = tight_box(prompt.mask)
+    if box is None and prompt.resembled is not None and prompt.resembled.any():
+        box = tight_box(prompt.resembled)
     if box is not None:
         return [tile_for(_around(box, prompt), shape, model.image_size)]
     clicked = _positive(prompt)
@@ -147,8 +147,11 @@ def _positive(prompt: Prompt) -> list[tuple[float, float]]:
     return [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
 
 
-def _mask_as_bool(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:
-    """Low-resolution logits, which lie in the frame of the whole image, as the mask they stand for."""
+def _in_frame(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:
+    """The prompt with masks that a tile can be cut from: low-resolution logits, which lie in the frame of the
+    whole image, become the mask they stand for."""
+    if prompt.answer is not None:
+        checked_answer(prompt.answer, shape)
     if prompt.mask is None:
         return prompt
     mask = checked_mask(model, prompt.mask, shape)

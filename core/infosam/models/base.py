@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from infosam.types import DecoderOutput, ImageEmbedding, MaskRefiner, PromptBatch
 
+MASK_LOGIT = 10.0  # a probability of 0.99995: what SAM 2 itself makes of a mask that is given as such
+
 
 class PromptableModel(nn.Module, ABC):
     """A model that turns images into embeddings, and embeddings with prompts into masks.
@@ -28,6 +30,8 @@ class PromptableModel(nn.Module, ABC):
             weights (injection, training, loading an adapter) sets it, so that embeddings are never mixed up.
         logit_limit: low-resolution logits are clamped to [-limit, limit] before they are offered as a mask
             prompt, as the family's authors do it; None where they do not.
+        answer_logit: the logit, up or down, that an earlier answer has as a mask prompt when it is corrected:
+            below MASK_LOGIT where a model would rather repeat itself.
         object_extent: the extent (longest side) of a typical object that the model was adapted to, in pixels
             of the image: where to begin looking for what a click means. None for the pre-trained model.
         refiner: a module behind the mask decoder that has the last word on the masks, or None.
@@ -40,6 +44,7 @@ class PromptableModel(nn.Module, ABC):
     sha256: str | None = None
     adapter_id: str | None = None
     logit_limit: float | None = None
+    answer_logit: float = MASK_LOGIT
     object_extent: float | None = None
     refiner: MaskRefiner | None
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from infosam.data.prompts import (
+    corrected,
     corrective_point,
     evaluation_prompt,
     interior_pixel,
@@ -249,6 +250,20 @@ def test_corrective_points_end_in_the_mask() -> None:
 def test_with_point_adds_to_what_is_there() -> None:
     prompt = with_point(with_point(Prompt(box=(1, 2, 3, 4)), (5, 6, 1)), (7, 8, 0))
     assert (prompt.points, prompt.labels, prompt.box) == (((5, 6), (7, 8)), (1, 0), (1, 2, 3, 4))
+
+
+def test_a_correction_goes_with_the_mask_that_it_corrects_where_clicks_are_all_there_is() -> None:
+    mask, shown = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    mask[4:12, 4:12], shown[4:12, 4:16] = True, True
+    first = Prompt(points=((8, 8),), labels=(1,))
+    second = corrected(first, mask, shown)
+    assert second.labels == (1, 0)
+    assert second.points[1] == corrective_point(mask, shown)[:2]
+    assert second.answer is shown
+    nothing = corrected(second, mask, np.zeros_like(mask))
+    assert nothing.labels == (1, 0, 1)
+    assert nothing.answer is shown
+    assert corrected(Prompt(box=(4, 4, 12, 12)), mask, shown).answer is None
 
 
 @pytest.mark.parametrize("make", [tight_box, interior_pixel])

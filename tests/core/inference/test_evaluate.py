@@ -87,10 +87,11 @@ def test_with_multimask_the_second_click_corrects_the_mask_that_was_shown(
     shown = predictor.predict([interior_pixel(item.mask)]).masks[0]
     points, labels = [interior_pixel(item.mask)], [1]
     row, column, sign = corrective_point(item.mask, shown)
-    twice = predictor.predict([*points, (row, column)], [*labels, sign], multimask=False).masks[0]
+    points, labels = [*points, (row, column)], [*labels, sign]
+    twice = predictor.predict(points, labels, multimask=False, answer=shown).masks[0]
     third = corrective_point(item.mask, twice)
-    points, labels = [*points, (row, column), third[:2]], [*labels, sign, third[2]]
-    expected = predictor.predict(points, labels, multimask=False).masks[0]
+    points, labels = [*points, third[:2]], [*labels, third[2]]
+    expected = predictor.predict(points, labels, multimask=False, answer=twice).masks[0]
     settings = Settings("points3", multimask=True)
     ((logits, _),) = predict_objects(image, tiny_model, settings, np.random.default_rng(0))
     assert np.array_equal(logits > 0, expected)

@@ -11,7 +11,8 @@ import torch
 
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.predictor import Predictor
-from infosam.models.base import PromptableModel, freeze
+from infosam.inference.prompting import mask_to_logits
+from infosam.models.base import MASK_LOGIT, PromptableModel, freeze
 from infosam.models.pocket.build import build_pocket
 from infosam.types import BadInputError, ImageEmbedding, IntensityRange, Prompt, Zoom
 
@@ -207,6 +208,21 @@ def test_logits_of_an_answer_can_be_given_back(model: PromptableModel) -> None:
     assert not np.array_equal(first.logits, refined.logits)
 
 
+def test_an_answer_to_correct_is_a_mask_that_is_believed_as_the_model_wants(model: PromptableModel) -> None:
+    predictor = Predictor(model).set_image(_noise(48, 64))
+    shown = np.zeros((48, 64), bool)
+    shown[10:30, 20:40] = True
+    clicks = {"points": [(20, 30), (12, 22)], "labels": [1, 0]}
+    assert model.answer_logit < PromptableModel.answer_logit == MASK_LOGIT
+    softly = mask_to_logits(model, shown).numpy() * (model.answer_logit / MASK_LOGIT)
+    expected = predictor.predict(**clicks, mask=softly)
+    np.testing.assert_allclose(predictor.predict(**clicks, answer=shown).logits, expected.logits, atol=1e-5)
+    model.answer_logit = MASK_LOGIT
+    firm = predictor.predict(**clicks, answer=shown)
+    np.testing.assert_array_equal(firm.logits, predictor.predict(**clicks, mask=shown).logits)
+    assert not np.array_equal(firm.logits, expected.logits)
+
+
 def test_zoom_is_off_unless_told(model: PromptableModel) -> None:
     assert Predictor(model).zoom == "off"
     with pytest.raises(ValueError, match="zoom must be one of auto, off, not 'on'"):
@@ -235,13 +251,22 @@ BAD = {
     "mask of another size": {"mask": np.ones((20, 20), bool)},
     "mask of numbers": {"mask": np.ones((48, 64), np.uint8)},
     "logits of another size": {"mask": np.ones((48, 64), np.float32)},
+    "an answer alone": {"answer": np.ones((48, 64), bool)},
+    "an answer of another size": {"points": [(1, 2)], "answer": np.ones((20, 20), bool)},
+    "an answer of numbers": {"points": [(1, 2)], "answer": np.ones((48, 64), np.float32)},
+    "an answer beside a mask": {
+        "points": [(1, 2)],
+        "answer": np.ones((48, 64), bool),
+        "mask": np.ones((48, 64), bool),
+    },
     "logits not finite": {"mask": np.full(LOW, np.nan, np.float32)},
 }
 
 
+@pytest.mark.parametrize("zoom", ["off", "auto"])
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_prompt_is_refused(model: PromptableModel, what: str) -> None:
-    predictor = Predictor(model).set_image(_noise(48, 64))
+def test_a_bad_prompt_is_refused(model: PromptableModel, what: str, zoom: Zoom) -> None:
+    predictor = Predictor(model, zoom).set_image(_noise(48, 64))
     with pytest.raises(BadInputError):
         predictor.predict(**BAD[what])
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from infosam import Predictor, load_model
 from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.prompts import corrective_point
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.evaluate import Settings, evaluate
@@ -78,6 +79,23 @@ def test_answers_have_the_images_shape_and_the_whole_images_frame(
         box=SMALL, mask=near.masks[0], multimask=False
     )  # the mask is a prompt of full detail
     assert overlap(again.masks[0], truth(image, SMALL)) > 0.8
+
+
+def test_a_click_that_corrects_is_answered_where_the_corrected_mask_asks_for(
+    model: PromptableModel, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(model, "auto", EmbeddingCache(1 << 30)).set_image(image)
+    true = truth(image, SMALL)
+    shifted = np.roll(true, 4, axis=1)
+    tiles: list[Tile] = []
+    embed = Predictor._embed
+    monkeypatch.setattr(Predictor, "_embed", lambda self, *args: tiles.append(args[-1]) or embed(self, *args))
+    row, column, sign = corrective_point(true, shifted)
+    clicks = {"points": [middle(SMALL), (row, column)], "labels": [1, sign]}
+    found = predictor.predict(**clicks, answer=shifted, multimask=False)
+    (tile,) = tiles
+    assert max(tile.shape) < SIDE / 8
+    assert overlap(found.masks[0], true) > overlap(shifted, true)
 
 
 def test_a_large_object_is_answered_on_the_whole_image(model: PromptableModel, image: np.ndarray) -> None:

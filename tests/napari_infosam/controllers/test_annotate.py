@@ -63,6 +63,7 @@ class Desk:
     def answer(self, *masks: np.ndarray) -> None:
         """What the model would answer."""
         self.session.answered = self.session.prompts
+        self.session.candidate_index = 0
         self.session.candidates = Segmentation(
             np.stack(masks),
             np.linspace(0.9, 0.5, len(masks)).astype(np.float32),
@@ -105,6 +106,48 @@ def test_clicks_become_points_with_signs(desk: Desk) -> None:
     assert np.allclose(prompt.points, [(10, 12), (20, 22), (30, 32)])
     assert prompt.labels == (1, 0, 0)
     assert len(desk.viewer.layers["infosam points"].data) == 3
+
+
+def test_a_click_corrects_the_mask_that_is_shown(desk: Desk) -> None:
+    masks = [disc(10, 10), disc(20, 20)]
+    desk.click(10, 10)
+    assert desk.session.prompts.answer is None
+    desk.answer(*masks)
+    desk.prompts.next_candidate(1)
+    desk.click(20, 20)
+    second = desk.session.prompts
+    assert second.answer is not None
+    assert (second.answer == masks[1]).all()
+    desk.click(21, 21)  # before the answer is there
+    assert (desk.session.prompts.answer == masks[1]).all()
+    desk.answer(np.zeros_like(masks[0]))
+    desk.click(22, 22)  # nothing to correct
+    assert (desk.session.prompts.answer == masks[1]).all()
+    for count in (3, 2):
+        desk.annotate.undo()
+        assert len(desk.session.prompts.points) == count
+        assert (desk.session.prompts.answer == masks[1]).all()
+    desk.annotate.undo()
+    assert desk.session.prompts.answer is None
+    desk.annotate.redo()
+    assert desk.session.prompts.points == second.points
+    assert (desk.session.prompts.answer == masks[1]).all()
+    desk.drag((2, 3), (12, 23))
+    assert desk.session.prompts.answer is None
+    desk.answer(*masks)
+    desk.click(12, 12)  # the box says more
+    assert desk.session.prompts.answer is None
+
+
+def test_undoing_a_commit_brings_back_what_was_corrected(desk: Desk) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.click(12, 12)
+    desk.answer(disc(11, 11, 7))
+    desk.annotate.commit()
+    assert desk.session.prompts.is_empty
+    desk.annotate.undo()
+    assert (desk.session.prompts.answer == disc(10, 10)).all()
 
 
 def test_a_drag_becomes_a_box_that_is_shown_meanwhile(desk: Desk) -> None:
@@ -221,6 +264,8 @@ def test_double_click_refines_what_lies_there(desk: Desk) -> None:
     assert np.allclose(desk.session.prompts.points, [(10, 10)], atol=2)
     assert (desk.session.prompts.mask == disc(10, 10)).all()
     desk.click(15, 15)
+    assert (desk.session.prompts.mask == disc(10, 10)).all()
+    assert desk.session.prompts.answer is None
     desk.answer(disc(12, 12, 7))
     desk.annotate.commit()
     assert (desk.labels == disc(12, 12, 7)).all()

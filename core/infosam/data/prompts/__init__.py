@@ -1,6 +1,6 @@
 """Prompts made from masks: for training, and for evaluation."""
 
-from infosam.data.prompts.evaluation import corrective_point, evaluation_prompt, road_prompt
+from infosam.data.prompts.evaluation import corrected, corrective_point, evaluation_prompt, road_prompt
 from infosam.data.prompts.geometry import interior_pixel, tight_box
 from infosam.data.prompts.training import (
     noisy_box,
@@ -13,6 +13,7 @@ from infosam.data.prompts.training import (
 )
 
 __all__ = [
+    "corrected",
     "corrective_point",
     "evaluation_prompt",
     "interior_pixel",

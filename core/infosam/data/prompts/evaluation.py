@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from infosam.data.prompts.geometry import interior_pixel, largest_error, tight_box
+from infosam.data.prompts.training import with_point
 from infosam.types import PROMPT_PROTOCOLS, BadInputError, BoolArray, Prompt
 
 ROAD_POSITIVE, ROAD_NEGATIVE = 2, 3
@@ -14,7 +17,7 @@ def evaluation_prompt(mask: BoolArray, protocol: str, rng: np.random.Generator) 
     """The first prompt for an object under a protocol of `types.PROMPT_PROTOCOLS`.
 
     box: tight. point, points3, points5: one click on the most interior pixel, for the latter two to be
-    followed by `corrective_point`s. road5: see `road_prompt`; the only one that draws from `rng`.
+    followed by `corrected`. road5: see `road_prompt`; the only one that draws from `rng`.
     """
     if protocol == "box":
         return Prompt(box=tight_box(mask))
@@ -34,6 +37,13 @@ def corrective_point(mask: BoolArray, prediction: BoolArray) -> tuple[int, int, 
     region, sign = largest_error(mask, prediction)
     row, column = interior_pixel(region)
     return row, column, sign
+
+
+def corrected(prompt: Prompt, mask: BoolArray, prediction: BoolArray) -> Prompt:
+    """The prompt with the next click, `corrective_point`. Where clicks alone say what is meant, it goes with
+    the prediction that it corrects, as a click on the canvas does."""
+    answer = prediction if prompt.box is None and prediction.any() else prompt.answer
+    return replace(with_point(prompt, corrective_point(mask, prediction)), answer=answer)
 
 
 def road_prompt(mask: BoolArray, rng: np.random.Generator) -> Prompt:
