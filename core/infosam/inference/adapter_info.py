@@ -43,8 +43,8 @@ class AdapterInfo:
     base_model, base_hash: the model that it adapts, see `base_hash`. peft: see `peft.config_to_dict`.
     training: the `AdaptConfig`. run: how the run ended (status, steps, seconds, ...). normalisation: how raw
     pixels became the model's input. images: all that were trained on or held out. card: None if nothing was
-    measured. versions: of the software. created: UTC, ISO 8601. object_extent: see `PromptableModel`.
-    weights_sha256: of the weights file; `save_adapter` fills it in.
+    measured. versions: of the software. created: UTC, ISO 8601. object_extent, object_spread: see
+    `PromptableModel`. weights_sha256: of the weights file; `save_adapter` fills it in.
     """
 
     base_model: str
@@ -58,6 +58,7 @@ class AdapterInfo:
     versions: Mapping[str, str]
     created: str
     object_extent: float | None = None
+    object_spread: float = PromptableModel.object_spread
     weights_sha256: str = ""
 
     @classmethod
@@ -87,6 +88,7 @@ class AdapterInfo:
             versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             object_extent=student.object_extent,
+            object_spread=student.object_spread,
         )
 
     def keys(self, split: Literal["train", "validation"] | None = None) -> set[str]:
@@ -172,10 +174,18 @@ def _from_json(data: Any) -> AdapterInfo:
         if wrong:
             raise TypeError(f"{wrong[0]} must be a {kind.__name__}")
     images = tuple(ImageUse(**image) for image in data["images"])
-    extent = data.get("object_extent")  # unknown to adapters of earlier versions
-    if not (extent is None or (isinstance(extent, int | float) and extent > 0)):
+    extent = data.get("object_extent")  # unknown to adapters of earlier versions, as the next
+    if not (extent is None or _is_positive(extent)):
         raise ValueError(f"object_extent must be a positive number of pixels, not {extent!r}")
-    return AdapterInfo(**texts, **tables, images=images, card=_card(data["card"]), object_extent=extent)
+    spread = data.get("object_spread", PromptableModel.object_spread)
+    if not _is_positive(spread):
+        raise ValueError(f"object_spread must be a positive number of octaves, not {spread!r}")
+    sizes = {"object_extent": extent, "object_spread": spread}
+    return AdapterInfo(**texts, **tables, **sizes, images=images, card=_card(data["card"]))
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 def _card(data: Any) -> Card | None:

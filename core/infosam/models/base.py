@@ -34,6 +34,8 @@ class PromptableModel(nn.Module, ABC):
             below MASK_LOGIT where a model would rather repeat itself.
         object_extent: the extent (longest side) of a typical object that the model was adapted to, in pixels
             of the image: where to begin looking for what a click means. None for the pre-trained model.
+        object_spread: by how many octaves (factors of 2) the extents of such objects differ from each other,
+            as a standard deviation: the less, the more the extent says of the next object.
         refiner: a module behind the mask decoder that has the last word on the masks, or None.
     """
 
@@ -46,6 +48,7 @@ class PromptableModel(nn.Module, ABC):
     logit_limit: float | None = None
     answer_logit: float = MASK_LOGIT
     object_extent: float | None = None
+    object_spread: float = 1.0
     refiner: MaskRefiner | None
 
     def __init__(self) -> None:

@@ -12,11 +12,28 @@ from infosam.data.prompts import interior_pixel
 from infosam.inference.tiles import Shape, Tile, box_around, prompt_in, tile_at, tile_for
 from infosam.types import Prompt
 
+_ASSUMED = 4  # objects
+
 
 def typical_extent(images: Sequence[LabelledImage]) -> float:
     """The median over all objects of the longest side of their boxes, in pixels of their images."""
+    return float(np.median(_extents(images)))
+
+
+def spread_of_extents(images: Sequence[LabelledImage]) -> float:
+    """By how many octaves the longest sides of the objects' boxes differ, as a standard deviation.
+
+    As if `_ASSUMED` more objects had been seen that differ by one octave, since a few objects of one size say
+    little about the next.
+    """
+    octaves = np.log2(_extents(images))
+    count = len(octaves)
+    return float(np.sqrt((count * octaves.var() + _ASSUMED) / (count + _ASSUMED)))
+
+
+def _extents(images: Sequence[LabelledImage]) -> list[float]:
     boxes = [item.box for image in images for item in image.objects()]
-    return float(np.median([max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes]))
+    return [max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes]
 
 
 def views(image: LabelledImage, image_size: int, extent: float) -> list[LabelledImage]:

@@ -230,6 +230,17 @@ def test_a_model_that_knows_its_objects_rather_answers_at_their_size(
     assert seen.tile.contains((510, 510))
 
 
+@pytest.mark.parametrize(("spread", "level"), [(0.5, 3), (1.5, 1)])
+def test_the_less_its_objects_differ_the_rather_it_answers_at_their_size(
+    model: PromptableModel, monkeypatch: pytest.MonkeyPatch, spread: float, level: int
+) -> None:
+    scripted(monkeypatch, {level: square(30) for level in range(5)}, {1: 0.4})
+    monkeypatch.setattr(model, "object_extent", 30.0)
+    monkeypatch.setattr(model, "object_spread", spread)
+    (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
+    assert seen.tile.level == level
+
+
 def test_clicks_far_apart_are_answered_on_one_tile(
     model: PromptableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

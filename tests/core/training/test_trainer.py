@@ -98,6 +98,7 @@ def test_looking_closer_a_student_learns_how_large_its_objects_are(
     boxes = [item.box for image in images for item in image.objects()]
     extents = sorted(max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes)
     assert near.student.object_extent == np.median(extents)
+    assert near.student.object_spread < far.student.object_spread == tiny_model.object_spread == 1
     assert far.student.object_extent is tiny_model.object_extent is None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.inference.tiles import box_around, tile_for
-from infosam.training.views import typical_extent, views
+from infosam.training.views import spread_of_extents, typical_extent, views
 from infosam.types import AdaptConfig, Prompt
 
 SHAPE, SIZE = (400, 600), 128
@@ -58,6 +58,21 @@ def test_every_object_is_seen_where_a_click_will_look_for_it(image: LabelledImag
 def test_the_typical_extent_is_the_median_of_all_objects(image: LabelledImage) -> None:
     assert typical_extent([image]) == (20 + 30) / 2  # of 30, 20, 8 and 490
     assert typical_extent([image, LabelledImage("", "", image.image, image.objects()[:1])]) == 30
+
+
+def test_the_spread_of_extents_is_in_octaves_and_few_objects_say_little(image: LabelledImage) -> None:
+    def of(*sides: int) -> float:
+        masks = [np.zeros((64, 64), bool) for _ in sides]
+        for mask, side in zip(masks, sides, strict=True):
+            mask[:side, : side // 2] = True
+        objects = [LabelledObject(mask) for mask in masks]
+        return spread_of_extents([LabelledImage("", "", image.image, objects)])
+
+    assert of(8) == pytest.approx((4 / 5) ** 0.5)  # four more that differ by an octave are assumed
+    assert of(8, 8, 8, 8) == pytest.approx(0.5**0.5)
+    assert of(4, 16) == pytest.approx(1)
+    assert of(*[8] * 60) < 0.3
+    assert of(2, 32, 2, 32) > 1.5
 
 
 def test_views_stay_the_image_they_are_of(image: LabelledImage) -> None:
