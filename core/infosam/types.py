@@ -7,7 +7,7 @@ for it. Coordinates are (row, column) everywhere; boxes are pixel edges (r0, c0,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -87,6 +87,20 @@ class Prompt:
     def resembled(self) -> NDArray[Any] | None:
         """What the object resembles, more or less: the mask, or the answer."""
         return self.mask if self.answer is None else self.answer
+
+    def with_click(self, point: tuple[float, float], label: int, shown: BoolArray | None = None) -> Prompt:
+        """The prompt with one more point.
+
+        shown: the (H, W) bool mask that the point corrects. A box or a mask says more of what is meant than
+        that does, and an empty one says nothing: then the answer stays what it was.
+        """
+        corrects = shown is not None and shown.any() and self.box is None and self.mask is None
+        return replace(
+            self,
+            points=(*self.points, point),
+            labels=(*self.labels, label),
+            answer=shown if corrects else self.answer,
+        )
 
 
 @dataclass(frozen=True, eq=False)

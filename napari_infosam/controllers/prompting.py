@@ -65,12 +65,7 @@ class PromptController:
         if not positive and session.prompts.is_empty:
             session.say("Begin on the object: a background click only takes away.", problem=True)
             return
-        prompt = replace(
-            session.prompts,
-            points=(*session.prompts.points, (row, column)),
-            labels=(*session.prompts.labels, int(positive)),
-            answer=self._corrected(),
-        )
+        prompt = session.prompts.with_click((row, column), int(positive), self._answer())
         self._clicked = self._change("point", prompt, session.refining)
 
     @guarded
@@ -167,15 +162,12 @@ class PromptController:
 
     # ------------------------------------------------------------------------------------------- private
 
-    def _corrected(self) -> BoolArray | None:
-        """The mask on the canvas that one more click corrects, where nothing surer says what is meant."""
+    def _answer(self) -> BoolArray | None:
+        """The mask on the canvas, if it is the answer to the present prompts."""
         session = self.session
-        if session.prompts.box is not None or session.prompts.mask is not None:
+        if session.candidate is None or session.answered is not session.prompts:
             return None
-        mask = session.candidate
-        if mask is None or not mask.any() or session.answered is not session.prompts:
-            return session.prompts.answer
-        return mask.copy()  # the mask alone, without the other candidates
+        return session.candidate.copy()  # the mask alone, without the other candidates
 
     def _change(self, name: str, prompt: Prompt, refining: int | None) -> Change:
         session = self.session

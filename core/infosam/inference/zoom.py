@@ -151,7 +151,7 @@ def _in_frame(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:
     """The prompt with masks that a tile can be cut from: low-resolution logits, which lie in the frame of the
     whole image, become the mask they stand for."""
     if prompt.answer is not None:
-        checked_answer(prompt.answer, shape)
+        return replace(prompt, answer=checked_answer(prompt.answer, shape))
     if prompt.mask is None:
         return prompt
     mask = checked_mask(model, prompt.mask, shape)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from infosam.data.prompts.geometry import interior_pixel, largest_error, tight_box
-from infosam.data.prompts.training import with_point
 from infosam.types import PROMPT_PROTOCOLS, BadInputError, BoolArray, Prompt
 
 ROAD_POSITIVE, ROAD_NEGATIVE = 2, 3
@@ -40,10 +37,10 @@ def corrective_point(mask: BoolArray, prediction: BoolArray) -> tuple[int, int, 
 
 
 def corrected(prompt: Prompt, mask: BoolArray, prediction: BoolArray) -> Prompt:
-    """The prompt with the next click, `corrective_point`. Where clicks alone say what is meant, it goes with
-    the prediction that it corrects, as a click on the canvas does."""
-    answer = prediction if prompt.box is None and prediction.any() else prompt.answer
-    return replace(with_point(prompt, corrective_point(mask, prediction)), answer=answer)
+    """The prompt with the next click, `corrective_point`, and the prediction that it corrects, as a click on
+    the canvas has them."""
+    row, column, sign = corrective_point(mask, prediction)
+    return prompt.with_click((row, column), sign, prediction)
 
 
 def road_prompt(mask: BoolArray, rng: np.random.Generator) -> Prompt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -109,7 +108,7 @@ def random_corrective_point(
 def with_point(prompt: Prompt, point: tuple[int, int, int]) -> Prompt:
     """The prompt with one more click (row, column, sign)."""
     row, column, sign = point
-    return replace(prompt, points=(*prompt.points, (row, column)), labels=(*prompt.labels, sign))
+    return prompt.with_click((row, column), sign)
 
 
 def _clean_prompts(
