@@ -97,6 +97,7 @@ def load_adapter(folder: str | Path, model: PromptableModel) -> PromptableModel:
         raise BadInputError(f"the adapter {folder} cannot be loaded: {error}") from error
     student.adapter_id = info.weights_sha256
     student.object_extent, student.object_spread = info.object_extent, info.object_spread
+    student.object_width = info.object_width
     return freeze(student)
 
 

@@ -43,8 +43,8 @@ class AdapterInfo:
     base_model, base_hash: the model that it adapts, see `base_hash`. peft: see `peft.config_to_dict`.
     training: the `AdaptConfig`. run: how the run ended (status, steps, seconds, ...). normalisation: how raw
     pixels became the model's input. images: all that were trained on or held out. card: None if nothing was
-    measured. versions: of the software. created: UTC, ISO 8601. object_extent, object_spread: see
-    `PromptableModel`. weights_sha256: of the weights file; `save_adapter` fills it in.
+    measured. versions: of the software. created: UTC, ISO 8601. object_extent, object_spread, object_width:
+    see `PromptableModel`. weights_sha256: of the weights file; `save_adapter` fills it in.
     """
 
     base_model: str
@@ -59,6 +59,7 @@ class AdapterInfo:
     created: str
     object_extent: float | None = None
     object_spread: float = PromptableModel.object_spread
+    object_width: float | None = None
     weights_sha256: str = ""
 
     @classmethod
@@ -89,6 +90,7 @@ class AdapterInfo:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             object_extent=student.object_extent,
             object_spread=student.object_spread,
+            object_width=student.object_width,
         )
 
     def keys(self, split: Literal["train", "validation"] | None = None) -> set[str]:
@@ -174,13 +176,15 @@ def _from_json(data: Any) -> AdapterInfo:
         if wrong:
             raise TypeError(f"{wrong[0]} must be a {kind.__name__}")
     images = tuple(ImageUse(**image) for image in data["images"])
-    extent = data.get("object_extent")  # unknown to adapters of earlier versions, as the next
-    if not (extent is None or _is_positive(extent)):
-        raise ValueError(f"object_extent must be a positive number of pixels, not {extent!r}")
+    # Sizes are unknown to adapters of earlier versions.
+    pixels = {name: data.get(name) for name in ("object_extent", "object_width")}
+    for name, size in pixels.items():
+        if not (size is None or _is_positive(size)):
+            raise ValueError(f"{name} must be a positive number of pixels, not {size!r}")
     spread = data.get("object_spread", PromptableModel.object_spread)
     if not _is_positive(spread):
         raise ValueError(f"object_spread must be a positive number of octaves, not {spread!r}")
-    sizes = {"object_extent": extent, "object_spread": spread}
+    sizes = {**pixels, "object_spread": spread}
     return AdapterInfo(**texts, **tables, **sizes, images=images, card=_card(data["card"]))
 
 

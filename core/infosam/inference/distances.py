@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -29,11 +29,40 @@ FAR_COST = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU."""
+    """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU.
+
+    nearer: of a thin line, what it said of its parts, of which the single-mask outputs count.
+    """
 
     logits: Tensor
     iou: Tensor
     tile: Tile
+    nearer: tuple[Answer, ...] = ()
+
+    def single(self) -> Answer:
+        """The single-mask output."""
+        return replace(self, logits=self.logits[:1], iou=self.iou[:1])
+
+    def several(self) -> Answer:
+        """The multi-mask outputs, the best first as the model judges them."""
+        order = 1 + torch.argsort(self.iou[1:], descending=True, stable=True)
+        return Answer(self.logits[order], self.iou[order], self.tile)
+
+    def best(self) -> Answer:
+        """The best of the multi-mask outputs."""
+        several = self.several()
+        return Answer(several.logits[:1], several.iou[:1], self.tile)
+
+    def shown(self, model: PromptableModel) -> Tensor:
+        """The logits where they show the image, (K, h, w), and not the padding of the model's input."""
+        sides = zip(model.valid_size(*self.tile.shape), self.logits.shape[-2:], strict=True)
+        height, width = (max(1, round(side * count / model.image_size)) for side, count in sides)
+        return self.logits[:, :height, :width]
+
+    def pixel(self, model: PromptableModel) -> tuple[float, float]:
+        """Height and width of a pixel of the logits, in those of the image."""
+        (height, width), (rows, columns) = self.tile.shape, self.shown(model).shape[-2:]
+        return height / rows, width / columns
 
 
 def best_answer(model: PromptableModel, answers: Sequence[Answer], expected: int, shape: Shape) -> Answer:
@@ -83,9 +112,7 @@ class _Look:
 
     @staticmethod
     def of(model: PromptableModel, answer: Answer) -> _Look:
-        sides = zip(model.valid_size(*answer.tile.shape), answer.logits.shape[-2:], strict=True)
-        height, width = (max(1, round(side * count / model.image_size)) for side, count in sides)
-        logits = answer.logits[1:, :height, :width].float().cpu()
+        logits = answer.shown(model)[1:].float().cpu()
         return _Look(logits, (logits > 0).numpy(), answer.iou[1:].tolist(), answer.tile)
 
     @property

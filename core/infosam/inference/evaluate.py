@@ -181,8 +181,10 @@ class SeenImage:
     def answers(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[Answer]:
         """The one mask that counts for each of N prompts; see `Settings.multimask`."""
         answers = answer(self.model, self._embed, self.shape, prompts, self._zoom)
-        best = [multimask and prompt.is_ambiguous for prompt in prompts]
-        return [_counting(seen, one) for seen, one in zip(answers, best, strict=True)]
+        return [
+            seen.best() if multimask and prompt.is_ambiguous else seen.single()
+            for seen, prompt in zip(answers, prompts, strict=True)
+        ]
 
     def logits(self, prompts: Sequence[Prompt], *, multimask: bool) -> NDArray[np.float32]:
         """(N, H, W) logits of these masks."""
@@ -216,12 +218,6 @@ def decode_objects(
             ]
             logits = seen.logits(prompts, multimask=settings.multimask)
         yield from zip(logits, masks, strict=True)
-
-
-def _counting(seen: Answer, best: bool) -> Answer:
-    """The best of the multi-mask outputs as the model judges them, or mask token 0."""
-    token = 1 + int(seen.iou[1:].argmax()) if best else 0
-    return replace(seen, logits=seen.logits[token : token + 1], iou=seen.iou[token : token + 1])
 
 
 def _first_prompt(

@@ -168,17 +168,14 @@ class Predictor:
 
     def _segmentation(self, seen: Answer, shape: Shape, multimask: bool) -> Segmentation:
         """The multi-mask outputs of an answer, the best first, or the single-mask one."""
-        tokens = slice(1, None) if multimask else slice(0, 1)
-        logits, iou = seen.logits[tokens], seen.iou[tokens]
-        order = torch.argsort(iou, descending=True, stable=True)
-        logits, iou = logits[order], iou[order]
-        enlarged = to_image(self.model, Answer(logits, iou, seen.tile), shape)
-        if seen.tile.level > 0:
+        chosen = seen.several() if multimask else seen.single()
+        logits, enlarged = chosen.logits, to_image(self.model, chosen, shape)
+        if chosen.tile.level > 0 or chosen.nearer:
             logits = to_whole(self.model, enlarged)
         limit = self.model.logit_limit
         if limit is not None:
             logits = logits.clamp(-limit, limit)
-        return Segmentation((enlarged > 0).cpu().numpy(), _to_numpy(iou), _to_numpy(logits))
+        return Segmentation((enlarged > 0).cpu().numpy(), _to_numpy(chosen.iou), _to_numpy(logits))
 
     def _embed(
         self, pixels: NDArray[Any], intensity: IntensityRange, content: str, tile: Tile

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infosam.types import BoolArray, Prompt
 
@@ -84,9 +86,9 @@ def tile_for(box: Box, shape: Shape, image_size: int) -> Tile:
 def tile_at(level: int, box: Box, shape: Shape) -> Tile:
     """Of the tiles of one level, the one in whose middle an object in `box` lies best."""
     r0, c0, r1, c1 = box
-    side = math.ceil(max(shape) / 2**level)
+    side = _side(level, shape)
     (top, bottom), (left, right) = (
-        _span(length, side, middle)
+        min(_spans(length, side), key=lambda span: abs(sum(span) / 2 - middle))
         for length, middle in zip(shape, ((r0 + r1) / 2, (c0 + c1) / 2), strict=True)
     )
     return Tile(level, top, left, bottom, right)
@@ -104,14 +106,38 @@ def box_around(points: Sequence[tuple[float, float]], extent: float) -> Box:
     )
 
 
-def _span(length: int, side: int, middle: float) -> tuple[int, int]:
-    """The start and the end of the tile whose middle is nearest, along an axis of `length` pixels."""
+def cover(points: NDArray[np.floating[Any]], level: int, shape: Shape) -> list[Tile]:
+    """Few tiles of one level that together contain N points, (N, 2) row and column: the one with most of
+    them, then the one with most of the others, and so on."""
+    if not len(points):
+        return []
+    side = _side(level, shape)
+    spans = [
+        [(start, end) for start, end in _spans(length, side) if end > along.min() and start < along.max() + 1]
+        for length, along in zip(shape, points.T, strict=True)
+    ]
+    tiles = [Tile(level, top, left, bottom, right) for top, bottom in spans[0] for left, right in spans[1]]
+    left_out = np.array([[tile.contains((row, column)) for row, column in points] for tile in tiles])
+    chosen = []
+    while left_out.any():
+        best = int(left_out.sum(axis=1).argmax())
+        chosen.append(tiles[best])
+        left_out = left_out & ~left_out[best]
+    return chosen
+
+
+def _side(level: int, shape: Shape) -> int:
+    """Of the tiles of a level, in pixels of the image."""
+    return math.ceil(max(shape) / (1 << level))
+
+
+def _spans(length: int, side: int) -> list[tuple[int, int]]:
+    """Where the tiles of a level start and end, along an axis of `length` pixels."""
     if side >= length:
-        return 0, length
+        return [(0, length)]
     count = math.ceil(2 * (length - side) / side) + 1
-    starts = np.linspace(0, length - side, count).round().astype(int)
-    start = int(starts[np.abs(starts + side / 2 - middle).argmin()])
-    return start, start + side
+    starts = np.linspace(0, length - side, count).round().astype(int).tolist()
+    return [(start, start + side) for start in starts]
 
 
 def prompt_in(tile: Tile, prompt: Prompt) -> Prompt:

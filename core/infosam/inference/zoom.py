@@ -14,6 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
+from infosam.inference.thin import is_line, tiles_along
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -41,7 +42,8 @@ def answer(
     says how large its object is, and is answered on the smallest tile with room for it. Clicks do not: they
     are looked at from every distance, and answered from where the best mask is seen (`best_answer`), rather
     near to where the object is expected: on the whole image, or, for a model that was adapted to objects of a
-    known extent, on the level that suits such an object.
+    known extent, on the level that suits such an object. A thin line in a box is looked at once more, part by
+    part, from nearer (`thin.py`).
 
     Args:
         model: decodes.
@@ -56,21 +58,44 @@ def answer(
     tiles = [_tiles(model, prompt, shape) for prompt in frames]
     repeated = [prompt for prompt, own in zip(frames, tiles, strict=True) for _ in own]
     every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
-    return [
+    found = [
         best_answer(model, list(islice(every, len(own))), _expected_level(model, prompt, shape), shape)
         for prompt, own in zip(frames, tiles, strict=True)
     ]
+    return _along_lines(model, embed, shape, frames, found)
 
 
 def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
     """(K, H, W) logits at image resolution; beyond the tile there is no object."""
-    logits = model.to_image(seen.logits[None].float(), *seen.tile.shape)[0]
-    if seen.tile.shape == shape:
-        return logits
-    rows, columns = seen.tile.window
-    canvas = logits.new_full((len(logits), *shape), BEYOND)
-    canvas[:, rows, columns] = logits
-    return canvas
+    logits = _on_tile(model, seen)
+    if seen.tile.shape != shape:
+        rows, columns = seen.tile.window
+        canvas = logits.new_full((len(logits), *shape), BEYOND)
+        canvas[:, rows, columns] = logits
+        logits = canvas
+    return _with_parts(model, logits, seen.nearer) if seen.nearer else logits
+
+
+def _with_parts(model: PromptableModel, logits: Tensor, parts: Sequence[Answer]) -> Tensor:
+    """Logits (1, H, W) of a line where no part of it was seen from nearer, and else those of the parts, each
+    the less, the closer to the edge of its tile, since it does not know how the line goes on there."""
+    total, weights = torch.zeros_like(logits), torch.zeros_like(logits)
+    for part in parts:
+        rows, columns = part.tile.window
+        weight = torch.minimum(*torch.meshgrid(*map(_from_ends, part.tile.shape), indexing="ij")).to(total)
+        total[:, rows, columns] += weight * _on_tile(model, part)
+        weights[:, rows, columns] += weight
+    return torch.where(weights > 0, total / weights.clamp(min=1), logits)
+
+
+def _from_ends(length: int) -> Tensor:
+    """How far each of `length` pixels lies from the nearer end, 1 for the last."""
+    places = torch.arange(length)
+    return torch.minimum(places + 1, length - places)
+
+
+def _on_tile(model: PromptableModel, seen: Answer) -> Tensor:
+    return model.to_image(seen.logits[None].float(), *seen.tile.shape)[0]
 
 
 def to_whole(model: PromptableModel, logits: Tensor) -> Tensor:
@@ -104,6 +129,27 @@ def _expected_level(model: PromptableModel, prompt: Prompt, shape: Shape) -> int
     if model.object_extent is None or not clicked:
         return 0
     return tile_for(box_around(clicked, model.object_extent), shape, model.image_size).level
+
+
+def _along_lines(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    shape: Shape,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Answer],
+) -> list[Answer]:
+    """The answers, those that are thin lines with what is seen of their parts from nearer, if that is one."""
+    tiles = [tiles_along(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
+    repeated = [prompt for prompt, own in zip(prompts, tiles, strict=True) for _ in own]
+    every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
+    found = []
+    for seen, own in zip(answers, tiles, strict=True):
+        closer = replace(seen, nearer=tuple(part.single() for part in islice(every, len(own))))
+        line = own and is_line(
+            (to_image(model, closer.single(), shape)[0] > 0).cpu().numpy(), max(seen.pixel(model))
+        )
+        found.append(closer if line else seen)
+    return found
 
 
 @torch.no_grad()

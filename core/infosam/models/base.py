@@ -36,6 +36,8 @@ class PromptableModel(nn.Module, ABC):
             of the image: where to begin looking for what a click means. None for the pre-trained model.
         object_spread: by how many octaves (factors of 2) the extents of such objects differ from each other,
             as a standard deviation: the less, the more the extent says of the next object.
+        object_width: how wide such an object is, in pixels of the image, as `width_of` measures it: it tells
+            lines, of which only the length fills a box. None as `object_extent` is.
         refiner: a module behind the mask decoder that has the last word on the masks, or None.
     """
 
@@ -49,6 +51,7 @@ class PromptableModel(nn.Module, ABC):
     answer_logit: float = MASK_LOGIT
     object_extent: float | None = None
     object_spread: float = 1.0
+    object_width: float | None = None
     refiner: MaskRefiner | None
 
     def __init__(self) -> None:

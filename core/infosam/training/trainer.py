@@ -36,7 +36,7 @@ from infosam.training.schedule import (
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
 from infosam.training.validation import Validator, is_clearly_worse
-from infosam.training.views import spread_of_extents, typical_extent, views
+from infosam.training.views import spread_of_extents, typical_extent, typical_width, views
 from infosam.types import AdaptConfig, BadInputError, Preparing, Report, Started, Step, Validated
 
 Status = Literal["done", "early_stop", "cancelled"]
@@ -108,6 +108,7 @@ class Trainer:
         if config.zoom == "auto" and self._labelled:
             student.object_extent = typical_extent(self._labelled)
             student.object_spread = spread_of_extents(self._labelled)
+            student.object_width = typical_width(self._labelled)
         self._train = SampleSet(
             self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.prompts import interior_pixel
+from infosam.inference.thin import width_of
 from infosam.inference.tiles import Shape, Tile, box_around, prompt_in, tile_at, tile_for
 from infosam.types import Prompt
 
@@ -18,6 +19,11 @@ _ASSUMED = 4  # objects
 def typical_extent(images: Sequence[LabelledImage]) -> float:
     """The median over all objects of the longest side of their boxes, in pixels of their images."""
     return float(np.median(_extents(images)))
+
+
+def typical_width(images: Sequence[LabelledImage]) -> float:
+    """The median of the objects' widths, as `width_of` measures them, in pixels of their images."""
+    return float(np.median([width_of(item.mask) for image in images for item in image.objects()]))
 
 
 def spread_of_extents(images: Sequence[LabelledImage]) -> float:
@@ -37,8 +43,11 @@ def _extents(images: Sequence[LabelledImage]) -> list[float]:
 
 
 def views(image: LabelledImage, image_size: int, extent: float) -> list[LabelledImage]:
-    """What `Predictor(zoom="auto")` would look at to answer a box around each object of the image, and a
-    click into it: the image itself, or tiles of it, each with the objects that it is chosen for.
+    """What `Predictor(zoom="auto")` would first look at to answer a box around each object of the image, and
+    a click into it: the image itself, or tiles of it, each with the objects that it is chosen for.
+
+    The parts of thin lines, which it looks at after that, are not trained on: those of cracks were of no use
+    (0.22 IoU on held-out images before, and 0.21 after 60 steps with sam_pocket).
 
     All views keep the image's key and intensity, so that they are split, named and shown as the image is.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from infosam import distill, peft
 from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.inference.thin import width_of
 from infosam.models.base import PromptableModel
 from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from infosam.training.failure import NotFinite, OutOfMemory
@@ -99,7 +100,10 @@ def test_looking_closer_a_student_learns_how_large_its_objects_are(
     extents = sorted(max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes)
     assert near.student.object_extent == np.median(extents)
     assert near.student.object_spread < far.student.object_spread == tiny_model.object_spread == 1
-    assert far.student.object_extent is tiny_model.object_extent is None
+    assert near.student.object_width == np.median(
+        [width_of(item.mask) for image in images for item in image.objects()]
+    )
+    assert far.student.object_extent is far.student.object_width is tiny_model.object_extent is None
 
 
 @pytest.mark.parametrize(("mode", "share"), [("clean", 0.2), ("paper", 1), ("official", 1)])

@@ -1,0 +1,65 @@
+"""Thin things, such as cracks, roots and vessels, which ask to be looked at from as near as their width does.
+
+A tile is chosen for the length of its object, on which a line may be narrower than a pixel of the mask.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infosam.inference.distances import Answer
+from infosam.inference.tiles import Box, Shape, Tile, cover, deepest_level
+from infosam.models.base import PromptableModel
+from infosam.types import BoolArray, Prompt
+
+_NARROW = 2.0  # pixels of the mask, in low resolution
+_LONG = 8.0  # times as long as wide
+# The predicted IoU from which an answer stands, whatever the model was adapted to. Of the blobs that
+# sam_pocket draws where there are cracks it predicts less, of nearly all that are objects, more.
+_BELIEVED = 0.6
+
+
+def tiles_along(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Shape) -> list[Tile]:
+    """Tiles of the next level that together show what an answer has drawn in its box, if that is a thin line,
+    or if the model believes little in it and was adapted to lines that would be thin there.
+
+    None for anything else, for prompts without a box, of which nothing says where a part of a line ends, and
+    where there is no next level.
+    """
+    level = seen.tile.level + 1
+    if prompt.box is None or level > deepest_level(shape, model.image_size):
+        return []
+    pixel = seen.pixel(model)
+    mask = (seen.shown(model)[0] > 0).cpu().numpy()
+    if not (is_line(mask, 1.0) or (seen.iou[0] < _BELIEVED and _is_expected(model, prompt.box, max(pixel)))):
+        return []
+    points = (np.argwhere(mask) + 0.5) * pixel + (seen.tile.r0, seen.tile.c0) - 0.5
+    r0, c0, r1, c1 = prompt.box
+    within = (points >= (r0 - 0.5, c0 - 0.5)).all(axis=1) & (points <= (r1 - 0.5, c1 - 0.5)).all(axis=1)
+    return cover(points[within], level, shape)
+
+
+def _is_expected(model: PromptableModel, box: Box, pixel: float) -> bool:
+    """Whether the objects that the model was adapted to are lines, and would be thin in a box on a raster of
+    so wide pixels."""
+    if model.object_extent is None or model.object_width is None:
+        return False
+    length = min(model.object_extent, max(box[2] - box[0], box[3] - box[1]))
+    return model.object_width < min(_NARROW * pixel, length / _LONG)
+
+
+def is_line(mask: BoolArray, pixel: float) -> bool:
+    """Whether a mask is long, and thin on a raster of so wide pixels."""
+    if not mask.any():
+        return False
+    rows, columns = np.nonzero(mask)
+    length = max(int(along.max() - along.min()) + 1 for along in (rows, columns))
+    return width_of(mask) < min(_NARROW * pixel, length / _LONG)
+
+
+def width_of(mask: BoolArray) -> float:
+    """How wide a line is, in pixels: twice its area over its perimeter. Half the side of a square, half the
+    diameter of a disk, 0 of nothing."""
+    framed = np.pad(mask, 1)
+    perimeter = sum(int(np.diff(framed, axis=axis).sum()) for axis in (0, 1))
+    return 2 * int(mask.sum()) / max(perimeter, 1)

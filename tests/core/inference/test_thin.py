@@ -1,0 +1,177 @@
+"""Thin lines, looked at along their length from nearer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from infosam import Predictor, load_model
+from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.prompts import tight_box
+from infosam.inference.cache import EmbeddingCache
+from infosam.inference.distances import Answer
+from infosam.inference.evaluate import SeenImage, Settings
+from infosam.inference.thin import is_line, width_of
+from infosam.inference.tiles import Tile, cover
+from infosam.inference.zoom import answer, to_image
+from infosam.metrics import iou
+from infosam.models.base import PromptableModel
+from infosam.types import ImageEmbedding, Prompt
+
+SIDE = 1024
+BOX = (200.0, 60.0, 420.0, 940.0)
+
+
+@pytest.fixture(scope="module")
+def model() -> PromptableModel:
+    return load_model("sam_pocket")
+
+
+def curve(width: float, side: int = SIDE) -> np.ndarray:
+    """A line from side to side that swings once up and down."""
+    rows, columns = np.mgrid[:side, :side]
+    middle = side * (0.3 + 0.08 * np.sin(columns / side * 7))
+    inside = (columns > 0.07 * side) & (columns < 0.9 * side)
+    mask: np.ndarray = (np.abs(rows - middle) <= width / 2) & inside
+    return mask
+
+
+@pytest.fixture(scope="module")
+def cracked() -> LabelledImage:
+    mask = curve(4)
+    rng = np.random.default_rng(0)
+    grey = (rng.normal(150, 6, mask.shape) - 70 * mask).clip(0, 255).astype(np.uint8)
+    return LabelledImage.from_array(np.repeat(grey[..., None], 3, axis=2), [LabelledObject(mask)])
+
+
+def test_the_width_of_lines_and_of_other_things() -> None:
+    line, square = np.zeros((2, 80, 80), bool)
+    line[10:70, 30:33] = True
+    square[10:70, 10:70] = True
+    assert width_of(line) == pytest.approx(3, rel=0.06)
+    assert width_of(square) == 30
+    assert width_of(np.zeros((5, 5), bool)) == 0
+
+
+@pytest.mark.parametrize(
+    ("mask", "pixel", "expected"),
+    [
+        (curve(1), 1, True),
+        (curve(5), 1, False),  # wide enough to be seen
+        (curve(5), 4, True),
+        (curve(1)[:, 200:206], 1, False),  # too short
+        (np.zeros((9, 9), bool), 1, False),
+        (np.ones((9, 9), bool), 9, False),
+    ],
+)
+def test_what_is_a_line_on_which_raster(mask: np.ndarray, pixel: float, expected: bool) -> None:
+    assert is_line(mask, pixel) is expected
+
+
+def test_few_tiles_cover_a_line() -> None:
+    points = np.argwhere(curve(1)).astype(float)
+    tiles = cover(points, 2, (SIDE, SIDE))
+    assert {tile.shape for tile in tiles} == {(256, 256)}
+    assert all(any(tile.contains((row, column)) for tile in tiles) for row, column in points)
+    assert 4 <= len(tiles) <= 6  # 850 pixels long
+    assert cover(points[:0], 2, (SIDE, SIDE)) == []
+    assert cover(points[:1], 0, (SIDE, SIDE)) == [Tile(0, 0, 0, SIDE, SIDE)]
+
+
+def test_a_thin_line_is_seen_better_part_by_part(model: PromptableModel, cracked: LabelledImage) -> None:
+    (crack,) = cracked.objects()
+    box = tuple(map(float, tight_box(crack.mask)))
+    predictor = Predictor(model, "auto", EmbeddingCache(1 << 30)).set_image(cracked.image())
+    near = predictor.predict(box=box, multimask=False)
+    far = Predictor(model, "off").set_image(cracked.image()).predict(box=box, multimask=False)
+    assert predictor.cache is not None
+    assert len(predictor.cache) > 1
+    assert near.masks.shape == far.masks.shape == (1, SIDE, SIDE)
+    assert near.logits.shape == far.logits.shape
+    assert iou(far.masks[0], crack.mask) < 0.5
+    assert iou(near.masks[0], crack.mask) > iou(far.masks[0], crack.mask) + 0.15
+    evaluated = SeenImage(cracked, model, Settings("box", zoom="auto"))
+    logits = evaluated.logits([Prompt(box=box)], multimask=True)
+    assert np.array_equal(logits[0] > 0, near.masks[0])
+
+
+def test_the_candidates_of_a_line_are_those_of_the_first_look(
+    model: PromptableModel, cracked: LabelledImage
+) -> None:
+    box = tuple(map(float, tight_box(cracked.objects()[0].mask)))
+    auto, off = (Predictor(model, zoom).set_image(cracked.image()) for zoom in ("auto", "off"))
+    near, far = auto.predict(box=box), off.predict(box=box)
+    assert np.array_equal(near.masks, far.masks)
+    assert np.array_equal(near.scores, far.scores)
+
+
+class Scripted:
+    """Answers with a mask for each level, and a predicted IoU, and notes where it has looked."""
+
+    def __init__(self, masks: dict[int, np.ndarray], believed: float) -> None:
+        self.masks, self.believed, self.tiles = masks, believed, list[Tile]()
+
+    def __call__(
+        self, model: PromptableModel, embed: object, prompts: list[Prompt], tiles: list[Tile]
+    ) -> list[Answer]:
+        self.tiles += tiles
+        return [Answer(self.shown(tile), torch.full((4,), self.believed), tile) for tile in tiles]
+
+    def shown(self, tile: Tile) -> torch.Tensor:
+        mask = torch.from_numpy(self.masks[tile.level][tile.window])[None, None].float()
+        small = F.interpolate(mask, (128, 128), mode="area")
+        return (16 * small[0] - 0.5).expand(4, -1, -1)
+
+
+def no_embedding(tile: Tile) -> ImageEmbedding:
+    return ImageEmbedding(torch.zeros(1, 1, 1, 1), ())
+
+
+BLOB = np.zeros((SIDE, SIDE), bool)
+BLOB[220:400, 80:900] = True
+
+
+@pytest.mark.parametrize(
+    ("far", "near", "believed", "width", "parts"),
+    [
+        (curve(4), curve(4), 0.9, None, True),
+        (curve(4), BLOB, 0.9, None, False),  # from nearer it is no line
+        (BLOB, curve(4), 0.3, None, False),  # who would look for a line there?
+        (BLOB, curve(4), 0.3, 4.0, True),  # who knows that cracks are meant
+        (BLOB, curve(4), 0.9, 4.0, False),  # but not if the blob is surely an object
+        (BLOB, BLOB, 0.3, 4.0, False),
+        (BLOB, curve(4), 0.3, 200.0, False),  # adapted to blobs
+    ],
+)
+def test_when_lines_are_looked_for_and_believed(
+    model: PromptableModel,
+    monkeypatch: pytest.MonkeyPatch,
+    far: np.ndarray,
+    near: np.ndarray,
+    believed: float,
+    width: float | None,
+    parts: bool,
+) -> None:
+    scripted = Scripted({0: far, 1: near}, believed)
+    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    if width is not None:
+        monkeypatch.setattr(model, "object_extent", 400.0)
+        monkeypatch.setattr(model, "object_width", width)
+    (seen,) = answer(model, no_embedding, (SIDE, SIDE), [Prompt(box=BOX)], "auto")
+    assert seen.tile.level == 0
+    assert bool(seen.nearer) is parts
+    shown = (to_image(model, seen.single(), (SIDE, SIDE))[0] > 0).numpy()
+    assert is_line(shown, 8) is ((near if parts else far) is not BLOB)
+
+
+def test_a_line_that_was_clicked_is_not_followed(
+    model: PromptableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = Scripted({level: curve(4) for level in range(5)}, 0.9)
+    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    clicked = Prompt(points=((307, 512),), labels=(1,))
+    (seen,) = answer(model, no_embedding, (SIDE, SIDE), [clicked], "auto")
+    assert not seen.nearer
+    assert len(scripted.tiles) == 5  # one of each level
