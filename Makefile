@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 ENV_STAMP := $(VENV)/.synced
 # Opens a virtual screen only where there is none.
 ON_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX")
+# One thread each: small models gain more from a second process than from a second thread.
+ON_EVERY_CORE := -n logical --maxprocesses 4 --dist loadfile
 OUT ?= demo_output
 
 .PHONY: demo test test-slow test-cells env screen lint lock clean help
@@ -19,13 +21,13 @@ demo: env screen ## run the whole loop on sample data in a real window; results 
 	$(ON_SCREEN) $(BIN)/napari-infosam demo --out $(OUT)
 
 test: env screen lint ## lint, types, import contracts and every test that is not slow
-	$(ON_SCREEN) $(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ON_EVERY_CORE) -m "not slow"
 
 test-slow: env screen ## the slow tests: all official model sizes, oldest and newest napari, the built wheel
-	$(ON_SCREEN) $(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow
 	.ci/setup oldest $(VENV)-oldest
 	# What its neighbours deprecate, which are newer than the lock, is no error here.
-	$(ON_SCREEN) $(VENV)-oldest/bin/python -m pytest -m "not slow" -W default::DeprecationWarning \
+	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest $(ON_EVERY_CORE) -m "not slow" -W default::DeprecationWarning \
 		tests/napari_infosam tests/integration
 
 test-cells: env ## of test-slow: each PEFT with each distillation method on each family of models, 15 minutes
