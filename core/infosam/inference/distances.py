@@ -31,13 +31,14 @@ FAR_COST = 0.1
 class Answer:
     """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU.
 
-    nearer: of a thin line, what it said of its parts, of which the single-mask outputs count.
+    line: the single-mask output at image resolution, (1, H, W), where that is a line seen part by part from
+    nearer (`thin.py`).
     """
 
     logits: Tensor
     iou: Tensor
     tile: Tile
-    nearer: tuple[Answer, ...] = ()
+    line: Tensor | None = None
 
     def single(self) -> Answer:
         """The single-mask output."""

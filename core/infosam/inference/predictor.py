@@ -170,7 +170,7 @@ class Predictor:
         """The multi-mask outputs of an answer, the best first, or the single-mask one."""
         chosen = seen.several() if multimask else seen.single()
         logits, enlarged = chosen.logits, to_image(self.model, chosen, shape)
-        if chosen.tile.level > 0 or chosen.nearer:
+        if chosen.tile.level > 0 or chosen.line is not None:
             logits = to_whole(self.model, enlarged)
         limit = self.model.logit_limit
         if limit is not None:

@@ -5,7 +5,12 @@ A tile is chosen for the length of its object, on which a line may be narrower t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from scipy.ndimage import find_objects, label
+from torch import Tensor
 
 from infosam.inference.distances import Answer
 from infosam.inference.tiles import Box, Shape, Tile, cover, deepest_level
@@ -17,6 +22,9 @@ _LONG = 8.0  # times as long as wide
 # The predicted IoU from which an answer stands, whatever the model was adapted to. Of the blobs that
 # sam_pocket draws where there are cracks it predicts less, of nearly all that are objects, more.
 _BELIEVED = 0.6
+# Of the length of the longest piece. On two times 12 images with cracks, boundary F1 rises from 0.57 and 0.53
+# to 0.69 and 0.64; to 0.65 and 0.61 with 0.05, to 0.68 and 0.62 with 0.2.
+_SPECK = 0.1
 
 
 def tiles_along(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Shape) -> list[Tile]:
@@ -30,13 +38,51 @@ def tiles_along(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Sha
     if prompt.box is None or level > deepest_level(shape, model.image_size):
         return []
     pixel = seen.pixel(model)
-    mask = (seen.shown(model)[0] > 0).cpu().numpy()
+    mask = mask_of(seen.shown(model))
     if not (is_line(mask, 1.0) or (seen.iou[0] < _BELIEVED and _is_expected(model, prompt.box, max(pixel)))):
         return []
     points = (np.argwhere(mask) + 0.5) * pixel + (seen.tile.r0, seen.tile.c0) - 0.5
     r0, c0, r1, c1 = prompt.box
     within = (points >= (r0 - 0.5, c0 - 0.5)).all(axis=1) & (points <= (r1 - 0.5, c1 - 0.5)).all(axis=1)
     return cover(points[within], level, shape)
+
+
+def joined(logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]) -> Tensor:
+    """Logits (1, H, W) where no part was seen from nearer, and else those of the parts, (1, h, w) each, which
+    count the less, the closer to the edge of their tile: they do not know how the line goes on there."""
+    total, weights = torch.zeros_like(logits), torch.zeros_like(logits)
+    for tile, part in parts:
+        rows, columns = tile.window
+        weight = torch.minimum(*torch.meshgrid(*map(_from_ends, tile.shape), indexing="ij")).to(total)
+        total[:, rows, columns] += weight * part
+        weights[:, rows, columns] += weight
+    return torch.where(weights > 0, total / weights.clamp(min=1), logits)
+
+
+def _from_ends(length: int) -> Tensor:
+    """How far each of `length` pixels lies from the nearer end, 1 for the last."""
+    places = torch.arange(length)
+    return torch.minimum(places + 1, length - places)
+
+
+def without_specks(logits: Tensor, prompt: Prompt) -> Tensor:
+    """Logits (1, H, W) of a line without pieces that are short beside the longest, but for those that were
+    clicked."""
+    pieces, _ = label(mask_of(logits), structure=np.ones((3, 3)))
+    lengths = [max(side.stop - side.start for side in place) for place in find_objects(pieces)]
+    kept = np.array([False, *(length >= _SPECK * max(lengths) for length in lengths)])
+    height, width = pieces.shape
+    for (row, column), sign in zip(prompt.points, prompt.labels, strict=True):
+        if sign == 1 and 0 <= round(row) < height and 0 <= round(column) < width:
+            kept[pieces[round(row), round(column)]] = True
+    speck = torch.from_numpy((pieces > 0) & ~kept[pieces]).to(logits.device)
+    return torch.where(speck, -logits, logits)
+
+
+def mask_of(logits: Tensor) -> BoolArray:
+    """(H, W) of logits (1, H, W)."""
+    mask: BoolArray = (logits[0] > 0).cpu().numpy()
+    return mask
 
 
 def _is_expected(model: PromptableModel, box: Box, pixel: float) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
-from infosam.inference.thin import is_line, tiles_along
+from infosam.inference.thin import is_line, joined, mask_of, tiles_along, without_specks
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -67,31 +67,15 @@ def answer(
 
 def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
     """(K, H, W) logits at image resolution; beyond the tile there is no object."""
+    if seen.line is not None:
+        return seen.line
     logits = _on_tile(model, seen)
-    if seen.tile.shape != shape:
-        rows, columns = seen.tile.window
-        canvas = logits.new_full((len(logits), *shape), BEYOND)
-        canvas[:, rows, columns] = logits
-        logits = canvas
-    return _with_parts(model, logits, seen.nearer) if seen.nearer else logits
-
-
-def _with_parts(model: PromptableModel, logits: Tensor, parts: Sequence[Answer]) -> Tensor:
-    """Logits (1, H, W) of a line where no part of it was seen from nearer, and else those of the parts, each
-    the less, the closer to the edge of its tile, since it does not know how the line goes on there."""
-    total, weights = torch.zeros_like(logits), torch.zeros_like(logits)
-    for part in parts:
-        rows, columns = part.tile.window
-        weight = torch.minimum(*torch.meshgrid(*map(_from_ends, part.tile.shape), indexing="ij")).to(total)
-        total[:, rows, columns] += weight * _on_tile(model, part)
-        weights[:, rows, columns] += weight
-    return torch.where(weights > 0, total / weights.clamp(min=1), logits)
-
-
-def _from_ends(length: int) -> Tensor:
-    """How far each of `length` pixels lies from the nearer end, 1 for the last."""
-    places = torch.arange(length)
-    return torch.minimum(places + 1, length - places)
+    if seen.tile.shape == shape:
+        return logits
+    rows, columns = seen.tile.window
+    canvas = logits.new_full((len(logits), *shape), BEYOND)
+    canvas[:, rows, columns] = logits
+    return canvas
 
 
 def _on_tile(model: PromptableModel, seen: Answer) -> Tensor:
@@ -138,18 +122,25 @@ def _along_lines(
     prompts: Sequence[Prompt],
     answers: Sequence[Answer],
 ) -> list[Answer]:
-    """The answers, those that are thin lines with what is seen of their parts from nearer, if that is one."""
+    """The answers, those that are thin lines as they are seen part by part from nearer."""
     tiles = [tiles_along(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
     repeated = [prompt for prompt, own in zip(prompts, tiles, strict=True) for _ in own]
     every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
-    found = []
-    for seen, own in zip(answers, tiles, strict=True):
-        closer = replace(seen, nearer=tuple(part.single() for part in islice(every, len(own))))
-        line = own and is_line(
-            (to_image(model, closer.single(), shape)[0] > 0).cpu().numpy(), max(seen.pixel(model))
-        )
-        found.append(closer if line else seen)
-    return found
+    return [
+        _with_line(model, prompt, seen, list(islice(every, len(own))), shape) if own else seen
+        for prompt, seen, own in zip(prompts, answers, tiles, strict=True)
+    ]
+
+
+def _with_line(
+    model: PromptableModel, prompt: Prompt, seen: Answer, parts: Sequence[Answer], shape: Shape
+) -> Answer:
+    """An answer with the line that its parts make together; as it is, if they make none."""
+    nearer = [(part.tile, _on_tile(model, part.single())) for part in parts]
+    line = joined(to_image(model, seen.single(), shape), nearer)
+    if not is_line(mask_of(line), max(seen.pixel(model))):
+        return seen
+    return replace(seen, line=without_specks(line, prompt))
 
 
 @torch.no_grad()

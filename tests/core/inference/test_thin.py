@@ -13,7 +13,7 @@ from infosam.data.prompts import tight_box
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.evaluate import SeenImage, Settings
-from infosam.inference.thin import is_line, width_of
+from infosam.inference.thin import is_line, joined, width_of, without_specks
 from infosam.inference.tiles import Tile, cover
 from infosam.inference.zoom import answer, to_image
 from infosam.metrics import iou
@@ -107,6 +107,30 @@ def test_the_candidates_of_a_line_are_those_of_the_first_look(
     assert np.array_equal(near.scores, far.scores)
 
 
+def test_specks_are_left_out_but_for_those_that_were_clicked() -> None:
+    logits = torch.full((1, 100, 200), -3.0)
+    logits[0, 50, 10:150] = logits[0, 70, 10:40] = 2.0  # a line and a piece of it
+    logits[0, 20, 20:28] = logits[0, 30, 60:68] = 2.0  # specks
+    clicks = ((30.0, 63.0), (20.0, 23.0), (-9.0, 500.0))  # the last is outside
+    cleaned = without_specks(logits, Prompt(points=clicks, labels=(1, 0, 1), box=(10, 10, 90, 160)))
+    expected = logits.clone()
+    expected[0, 20, 20:28] = -2.0
+    assert torch.equal(cleaned, expected)
+
+
+def test_parts_are_joined_by_those_who_see_most_of_them() -> None:
+    far = torch.full((1, 40, 60), -5.0)
+    left, right = Tile(1, 0, 0, 20, 20), Tile(1, 0, 10, 20, 30)
+    line = joined(far, [(left, torch.full((1, 20, 20), 1.0)), (right, torch.full((1, 20, 20), 3.0))])
+    assert (line[0, :20, :10] == 1).all()
+    assert (line[0, :20, 20:30] == 3).all()
+    between = line[0, 10, 10:20]
+    assert (between[1:] > between[:-1]).all()
+    assert (line[0, 20:] == -5).all()
+    assert (line[0, :, 30:] == -5).all()
+    assert joined(far, []).equal(far)
+
+
 class Scripted:
     """Answers with a mask for each level, and a predicted IoU, and notes where it has looked."""
 
@@ -161,7 +185,7 @@ def test_when_lines_are_looked_for_and_believed(
         monkeypatch.setattr(model, "object_width", width)
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [Prompt(box=BOX)], "auto")
     assert seen.tile.level == 0
-    assert bool(seen.nearer) is parts
+    assert (seen.line is not None) is parts
     shown = (to_image(model, seen.single(), (SIDE, SIDE))[0] > 0).numpy()
     assert is_line(shown, 8) is ((near if parts else far) is not BLOB)
 
@@ -173,5 +197,5 @@ def test_a_line_that_was_clicked_is_not_followed(
     monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
     clicked = Prompt(points=((307, 512),), labels=(1,))
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [clicked], "auto")
-    assert not seen.nearer
+    assert seen.line is None
     assert len(scripted.tiles) == 5  # one of each level
