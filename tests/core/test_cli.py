@@ -21,42 +21,9 @@ from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.politeness import polite_threads
 from infosam.reporting import from_json
-from infosam.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
-from infosam.types import BadInputError, Failed, Finished, Report, Started, Step, Validated
+from infosam.types import BadInputError, Failed, Finished, Started, Step, Validated
 
 Folder = Callable[..., Path]
-
-# The command line with a tiny model behind the name sam_pocket, so that a process trains in no time.
-DRIVER = """
-import torch
-from infosam.models import registry
-from infosam.models.base import freeze
-from infosam.models.pocket.build import PocketConfig, build_pocket
-
-def load(name, **_):
-    torch.manual_seed(0)
-    return freeze(build_pocket(PocketConfig(
-        image_size=64, width=32, depth=2, heads=2, window=4, global_blocks=(1,),
-        out_chans=32, decoder_mlp=32,
-    )))
-
-registry.load = load
-{patch}
-from infosam.cli import main
-main()
-"""
-EXHAUST = """
-from infosam.distill.infosam import InfoSAMTask
-forward = InfoSAMTask.forward
-
-def exhausted(self, batch, count=[0]):
-    count[0] += 1
-    if count[0] > 27:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-    return forward(self, batch)
-
-InfoSAMTask.forward = exhausted
-"""
 
 
 @pytest.fixture
@@ -69,26 +36,6 @@ def tiny_pocket(tiny_model: PromptableModel, monkeypatch: pytest.MonkeyPatch) ->
 
 def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def start(*arguments: str | Path, patch: str = "") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", DRIVER.format(patch=patch), *(str(argument) for argument in arguments)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def reports_of(process: subprocess.Popen[str]) -> Iterator[Report]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield from_json(line)
-
-
-def wait_for_step(process: subprocess.Popen[str], number: int) -> None:
-    for report in reports_of(process):
-        if isinstance(report, Step) and report.step >= number:
-            return
-    raise AssertionError(f"the run ended before step {number}: {process.communicate()[1]}")
 
 
 # ------------------------------------------------------------------------------------------ light commands
@@ -296,7 +243,7 @@ def test_pocket_itself_answers_from_the_command_line(single_thread: None, tmp_pa
     assert not mask[5, 5]
 
 
-# -------------------------------------------------------------------------------------- the loop in another
+# --------------------------------------------------------------------------------------------- pre-training
 
 
 @pytest.mark.slow
@@ -325,80 +272,3 @@ def test_pretrain_refuses_what_it_would_not_do(arguments: list[str], names: str,
     assert isinstance(result.exception, BadInputError)
     assert names in str(result.exception)
     assert not (tmp_path / "run").exists()
-
-
-def adapt_arguments(data: Path, out: Path, steps: int) -> list[str | Path]:
-    return [
-        "adapt",
-        data,
-        "-o",
-        out,
-        "--steps",
-        str(steps),
-        "--threads",
-        "1",
-        "--events",
-        "--val-fraction",
-        "0",
-    ]
-
-
-def test_a_killed_process_leaves_a_checkpoint_that_resumes(labelled_folder: Folder, tmp_path: Path) -> None:
-    arguments = adapt_arguments(labelled_folder(2), tmp_path / "a", 40)
-    killed = start(*arguments)
-    wait_for_step(killed, 28)
-    killed.kill()
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / "a" / "adapter.json").exists()
-
-    resumed = start(*arguments, "--resume")
-    reports = list(reports_of(resumed))
-    assert resumed.wait() == 0, resumed.communicate()[1]
-    steps = [report.step for report in reports if isinstance(report, Step)]
-    assert steps == list(range(26, 41))
-    assert isinstance(reports[-1], Finished)
-    assert (tmp_path / "a" / "adapter.json").is_file()
-    assert [file.name for file in (tmp_path / "a").iterdir() if "cache" in file.name] == []
-    resumed.communicate()
-
-
-def test_the_line_cancel_ends_with_the_best_so_far(labelled_folder: Folder, tmp_path: Path) -> None:
-    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 100_000), "--watch-stdin")
-    wait_for_step(process, 2)
-    assert process.stdin is not None
-    process.stdin.write("cancel\n")
-    process.stdin.flush()
-    last = list(reports_of(process))[-1]
-    assert isinstance(last, Finished)
-    assert last.status == "cancelled"
-    assert process.wait() == 0
-    process.communicate()
-    assert (tmp_path / "a" / "adapter.json").is_file()
-
-
-def test_a_process_whose_parent_is_gone_writes_a_checkpoint_and_goes(
-    labelled_folder: Folder, tmp_path: Path
-) -> None:
-    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 100_000), "--watch-stdin")
-    wait_for_step(process, 2)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.stdin = None
-    steps = [report.step for report in reports_of(process) if isinstance(report, Step)]
-    assert process.wait(timeout=60) == 1
-    assert "--resume" in process.communicate()[1]
-    checkpoint = load_checkpoint(tmp_path / "a" / CHECKPOINT_NAME)
-    assert checkpoint.meta["progress"]["step"] == (steps[-1] if steps else 2)
-    assert not (tmp_path / "a" / "adapter.json").exists()
-
-
-def test_running_out_of_memory_is_told(labelled_folder: Folder, tmp_path: Path) -> None:
-    process = start(*adapt_arguments(labelled_folder(2), tmp_path / "a", 40), patch=EXHAUST)
-    last = list(reports_of(process))[-1]
-    assert isinstance(last, Failed)
-    assert last.reason == "cpu ran out of memory"
-    assert "smaller model" in last.advice
-    assert last.resumable
-    assert process.wait() == 1
-    assert process.communicate()[1].strip().splitlines()[-1].startswith("error: cpu ran out of memory")
