@@ -14,7 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
-from infosam.inference.thin import is_line, joined, mask_of, tiles_along, without_specks
+from infosam.inference.thin import is_drawn, is_line, joined, mask_of, spans, tiles_along, without_specks
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -140,7 +140,10 @@ def _with_line(
     line = joined(to_image(model, seen.single(), shape), nearer)
     if not is_line(mask_of(line), max(seen.pixel(model))):
         return seen
-    return replace(seen, line=without_specks(line, prompt))
+    line = without_specks(line, prompt)
+    if not is_drawn(model, seen) and not spans(line, prompt):
+        return seen
+    return replace(seen, line=line)
 
 
 @torch.no_grad()

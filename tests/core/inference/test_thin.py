@@ -155,6 +155,8 @@ def no_embedding(tile: Tile) -> ImageEmbedding:
 
 BLOB = np.zeros((SIDE, SIDE), bool)
 BLOB[220:400, 80:900] = True
+DASHES = curve(4)
+DASHES[:, np.arange(SIDE) % 200 < 50] = False
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,8 @@ BLOB[220:400, 80:900] = True
         (BLOB, curve(4), 0.3, None, False),  # who would look for a line there?
         (BLOB, curve(4), 0.3, 4.0, True),  # who knows that cracks are meant
         (BLOB, curve(4), 0.9, 4.0, False),  # but not if the blob is surely an object
+        (BLOB, DASHES, 0.3, 4.0, False),  # or nothing leads through the box
+        (DASHES, DASHES, 0.9, None, True),  # which is no matter where lines were seen at once
         (BLOB, BLOB, 0.3, 4.0, False),
         (BLOB, curve(4), 0.3, 200.0, False),  # adapted to blobs
     ],
