@@ -9,7 +9,7 @@ ENV_STAMP := $(VENV)/.synced
 # Opens a virtual screen only where there is none.
 ON_SCREEN := $(if $(DISPLAY)$(WAYLAND_DISPLAY),,xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX")
 # One thread each: small models gain more from a second process than from a second thread.
-ON_EVERY_CORE := -n logical --maxprocesses 4 --dist loadfile
+ON_EVERY_CORE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 OUT ?= demo_output
 
 .PHONY: demo test test-slow test-cells env screen lint lock clean help
