@@ -104,23 +104,18 @@ def best_answer(model: PromptableModel, answers: Sequence[Answer], expected: int
 @dataclass(frozen=True, eq=False)
 class _Look:
     """The masks for an ambiguous prompt, where the low resolution shows the image. logits, masks: (K, h, w).
-    iou: K numbers."""
+    iou: K numbers. pixel: see `Answer.pixel`."""
 
     logits: Tensor
     masks: BoolArray
     iou: list[float]
     tile: Tile
+    pixel: tuple[float, float]
 
     @staticmethod
     def of(model: PromptableModel, answer: Answer) -> _Look:
         logits = answer.shown(model)[1:].float().cpu()
-        return _Look(logits, (logits > 0).numpy(), answer.iou[1:].tolist(), answer.tile)
-
-    @property
-    def pixel(self) -> tuple[float, float]:
-        """Height and width of a pixel of the masks, in those of the image."""
-        (height, width), (rows, columns) = self.tile.shape, self.logits.shape[-2:]
-        return height / rows, width / columns
+        return _Look(logits, (logits > 0).numpy(), answer.iou[1:].tolist(), answer.tile, answer.pixel(model))
 
 
 def _overlaps(far: _Look, near: _Look) -> FloatArray:

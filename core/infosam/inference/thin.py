@@ -14,7 +14,7 @@ from scipy.ndimage import find_objects, label
 from torch import Tensor
 
 from infosam.inference.distances import Answer
-from infosam.inference.tiles import Box, Shape, Tile, cover, deepest_level
+from infosam.inference.tiles import Box, Shape, Tile, cover, deepest_level, within
 from infosam.models.base import PromptableModel
 from infosam.types import BoolArray, Prompt
 
@@ -44,12 +44,25 @@ def tiles_along(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Sha
         return []
     pixel = seen.pixel(model)
     expected = seen.iou[0] < _BELIEVED and _is_expected(model, prompt.box, max(pixel))
-    if not (expected or is_drawn(model, seen)):
+    if not (expected or _is_drawn(model, seen)):
         return []
-    points = (np.argwhere(mask_of(seen.shown(model))) + 0.5) * pixel + (seen.tile.r0, seen.tile.c0) - 0.5
-    r0, c0, r1, c1 = prompt.box
-    within = (points >= (r0 - 0.5, c0 - 0.5)).all(axis=1) & (points <= (r1 - 0.5, c1 - 0.5)).all(axis=1)
-    return cover(points[within], level, shape)
+    points = (np.argwhere(_mask_of(seen.shown(model))) + 0.5) * pixel + (seen.tile.r0, seen.tile.c0) - 0.5
+    return cover(points[within(points, prompt.box)], level, shape)
+
+
+def line_of(
+    model: PromptableModel, prompt: Prompt, seen: Answer, logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]
+) -> Tensor | None:
+    """The line that an answer is when its parts are seen from nearer, (1, H, W) logits at image resolution;
+    None if they make no line, or one that was only expected and does not lead through half of the box.
+
+    logits: (1, H, W) of the answer itself. parts: see `joined`.
+    """
+    line = joined(logits, parts)
+    if not is_line(_mask_of(line), max(seen.pixel(model))):
+        return None
+    line = without_specks(line, prompt)
+    return line if _is_drawn(model, seen) or _spans(line, prompt) else None
 
 
 def joined(logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]) -> Tensor:
@@ -83,7 +96,7 @@ def without_specks(logits: Tensor, prompt: Prompt) -> Tensor:
     return torch.where(speck, -logits, logits)
 
 
-def spans(logits: Tensor, prompt: Prompt) -> bool:
+def _spans(logits: Tensor, prompt: Prompt) -> bool:
     """Whether a piece of a line (1, H, W) leads through half of the prompt's box."""
     if prompt.box is None:
         return False
@@ -93,11 +106,11 @@ def spans(logits: Tensor, prompt: Prompt) -> bool:
 
 def _pieces(logits: Tensor) -> tuple[NDArray[np.int32], list[int]]:
     """(H, W): the number of the piece that each pixel belongs to, 0 for none, and the pieces' lengths."""
-    pieces, _ = label(mask_of(logits), structure=np.ones((3, 3)))
+    pieces, _ = label(_mask_of(logits), structure=np.ones((3, 3)))
     return pieces, [max(side.stop - side.start for side in place) for place in find_objects(pieces)]
 
 
-def mask_of(logits: Tensor) -> BoolArray:
+def _mask_of(logits: Tensor) -> BoolArray:
     """(H, W) of logits (1, H, W)."""
     mask: BoolArray = (logits[0] > 0).cpu().numpy()
     return mask
@@ -112,9 +125,9 @@ def _is_expected(model: PromptableModel, box: Box, pixel: float) -> bool:
     return model.object_width < min(_NARROW * pixel, length / _LONG)
 
 
-def is_drawn(model: PromptableModel, seen: Answer) -> bool:
+def _is_drawn(model: PromptableModel, seen: Answer) -> bool:
     """Whether an answer is a line that is thin on its raster."""
-    return is_line(mask_of(seen.shown(model)), 1.0)
+    return is_line(_mask_of(seen.shown(model)), 1.0)
 
 
 def is_line(mask: BoolArray, pixel: float) -> bool:

@@ -106,6 +106,15 @@ def box_around(points: Sequence[tuple[float, float]], extent: float) -> Box:
     )
 
 
+def within(points: NDArray[np.floating[Any]], box: Box) -> NDArray[np.bool_]:
+    """Which of N pixel centres, (N, 2) row and column, lie in a box; (N,)."""
+    r0, c0, r1, c1 = box
+    inside: NDArray[np.bool_] = np.all(
+        (points >= (r0 - 0.5, c0 - 0.5)) & (points <= (r1 - 0.5, c1 - 0.5)), axis=1
+    )
+    return inside
+
+
 def cover(points: NDArray[np.floating[Any]], level: int, shape: Shape) -> list[Tile]:
     """Few tiles of one level that together contain N points, (N, 2) row and column: the one with most of
     them, then the one with most of the others, and so on."""
@@ -117,7 +126,7 @@ def cover(points: NDArray[np.floating[Any]], level: int, shape: Shape) -> list[T
         for length, along in zip(shape, points.T, strict=True)
     ]
     tiles = [Tile(level, top, left, bottom, right) for top, bottom in spans[0] for left, right in spans[1]]
-    left_out = np.array([[tile.contains((row, column)) for row, column in points] for tile in tiles])
+    left_out = np.array([within(points, (tile.r0, tile.c0, tile.r1, tile.c1)) for tile in tiles])
     chosen = []
     while left_out.any():
         best = int(left_out.sum(axis=1).argmax())

@@ -14,7 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
-from infosam.inference.thin import is_drawn, is_line, joined, mask_of, spans, tiles_along, without_specks
+from infosam.inference.thin import line_of, tiles_along
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -56,11 +56,9 @@ def answer(
         return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
     frames = [_in_frame(model, prompt, shape) for prompt in prompts]
     tiles = [_tiles(model, prompt, shape) for prompt in frames]
-    repeated = [prompt for prompt, own in zip(frames, tiles, strict=True) for _ in own]
-    every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
     found = [
-        best_answer(model, list(islice(every, len(own))), _expected_level(model, prompt, shape), shape)
-        for prompt, own in zip(frames, tiles, strict=True)
+        best_answer(model, looks, _expected_level(model, prompt, shape), shape)
+        for prompt, looks in zip(frames, _looks(model, embed, frames, tiles), strict=True)
     ]
     return _along_lines(model, embed, shape, frames, found)
 
@@ -124,26 +122,24 @@ def _along_lines(
 ) -> list[Answer]:
     """The answers, those that are thin lines as they are seen part by part from nearer."""
     tiles = [tiles_along(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
+    found = []
+    for prompt, seen, looks in zip(prompts, answers, _looks(model, embed, prompts, tiles), strict=True):
+        parts = [(look.tile, _on_tile(model, look.single())) for look in looks]
+        line = line_of(model, prompt, seen, to_image(model, seen.single(), shape), parts) if parts else None
+        found.append(replace(seen, line=line))
+    return found
+
+
+def _looks(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    prompts: Sequence[Prompt],
+    tiles: Sequence[Sequence[Tile]],
+) -> list[list[Answer]]:
+    """Each prompt on each of its tiles."""
     repeated = [prompt for prompt, own in zip(prompts, tiles, strict=True) for _ in own]
     every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
-    return [
-        _with_line(model, prompt, seen, list(islice(every, len(own))), shape) if own else seen
-        for prompt, seen, own in zip(prompts, answers, tiles, strict=True)
-    ]
-
-
-def _with_line(
-    model: PromptableModel, prompt: Prompt, seen: Answer, parts: Sequence[Answer], shape: Shape
-) -> Answer:
-    """An answer with the line that its parts make together; as it is, if they make none."""
-    nearer = [(part.tile, _on_tile(model, part.single())) for part in parts]
-    line = joined(to_image(model, seen.single(), shape), nearer)
-    if not is_line(mask_of(line), max(seen.pixel(model))):
-        return seen
-    line = without_specks(line, prompt)
-    if not is_drawn(model, seen) and not spans(line, prompt):
-        return seen
-    return replace(seen, line=line)
+    return [list(islice(every, len(own))) for own in tiles]
 
 
 @torch.no_grad()
