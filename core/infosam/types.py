@@ -244,6 +244,27 @@ class AdaptableModel(Protocol):
 
 
 @dataclass(frozen=True)
+class ObjectSizes:
+    """How large the objects are that a model was adapted to.
+
+    extent: of a typical one, its longest side, in pixels of the image.
+    spread: by how many octaves (factors of 2) extents differ, as a standard deviation: the less, the more the
+        extent says of the next object.
+    width: of a typical one, in pixels of the image, as `width_of` measures it: it tells lines, of which only
+        the length fills a box.
+    """
+
+    extent: float
+    spread: float
+    width: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("extent", self.extent), ("spread", self.spread), ("width", self.width)):
+            if not (isinstance(value, int | float) and value > 0):
+                raise BadInputError(f"the {name} of objects must be a positive number, not {value!r}")
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """One line of `infosam models`."""
 

@@ -45,7 +45,7 @@ class Engine:
             self._cache = infosam.EmbeddingCache(CACHE_BYTES)
         device = str(model.device)
         # A model that knows how large its objects are has learnt to look at them from nearer.
-        zoom = zoom_for(name, device) if model.object_extent is None else "auto"
+        zoom = zoom_for(name, device) if model.object_sizes is None else "auto"
         self._predictor = infosam.Predictor(model, zoom, self._cache)
         self._image = None
         return device

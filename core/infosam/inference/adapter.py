@@ -96,8 +96,7 @@ def load_adapter(folder: str | Path, model: PromptableModel) -> PromptableModel:
     except (BadInputError, SafetensorError) as error:
         raise BadInputError(f"the adapter {folder} cannot be loaded: {error}") from error
     student.adapter_id = info.weights_sha256
-    student.object_extent, student.object_spread = info.object_extent, info.object_spread
-    student.object_width = info.object_width
+    student.object_sizes = info.object_sizes
     return freeze(student)
 
 

@@ -19,7 +19,7 @@ from infosam.data.intensity import PERCENTILES
 from infosam.data.labelled import LabelledImage
 from infosam.models.base import PromptableModel
 from infosam.peft import config_of, config_to_dict, trainable_state
-from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, Scores
+from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, ObjectSizes, Scores
 
 INFO_NAME = "adapter.json"
 FORMAT = 1
@@ -43,8 +43,8 @@ class AdapterInfo:
     base_model, base_hash: the model that it adapts, see `base_hash`. peft: see `peft.config_to_dict`.
     training: the `AdaptConfig`. run: how the run ended (status, steps, seconds, ...). normalisation: how raw
     pixels became the model's input. images: all that were trained on or held out. card: None if nothing was
-    measured. versions: of the software. created: UTC, ISO 8601. object_extent, object_spread, object_width:
-    see `PromptableModel`. weights_sha256: of the weights file; `save_adapter` fills it in.
+    measured. versions: of the software. created: UTC, ISO 8601. object_sizes: see `PromptableModel`.
+    weights_sha256: of the weights file; `save_adapter` fills it in.
     """
 
     base_model: str
@@ -57,9 +57,7 @@ class AdapterInfo:
     card: Card | None
     versions: Mapping[str, str]
     created: str
-    object_extent: float | None = None
-    object_spread: float = PromptableModel.object_spread
-    object_width: float | None = None
+    object_sizes: ObjectSizes | None
     weights_sha256: str = ""
 
     @classmethod
@@ -88,9 +86,7 @@ class AdapterInfo:
             card=card,
             versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            object_extent=student.object_extent,
-            object_spread=student.object_spread,
-            object_width=student.object_width,
+            object_sizes=student.object_sizes,
         )
 
     def keys(self, split: Literal["train", "validation"] | None = None) -> set[str]:
@@ -176,20 +172,14 @@ def _from_json(data: Any) -> AdapterInfo:
         if wrong:
             raise TypeError(f"{wrong[0]} must be a {kind.__name__}")
     images = tuple(ImageUse(**image) for image in data["images"])
-    # Sizes are unknown to adapters of earlier versions.
-    pixels = {name: data.get(name) for name in ("object_extent", "object_width")}
-    for name, size in pixels.items():
-        if not (size is None or _is_positive(size)):
-            raise ValueError(f"{name} must be a positive number of pixels, not {size!r}")
-    spread = data.get("object_spread", PromptableModel.object_spread)
-    if not _is_positive(spread):
-        raise ValueError(f"object_spread must be a positive number of octaves, not {spread!r}")
-    sizes = {**pixels, "object_spread": spread}
-    return AdapterInfo(**texts, **tables, **sizes, images=images, card=_card(data["card"]))
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0
+    sizes = data["object_sizes"]
+    return AdapterInfo(
+        **texts,
+        **tables,
+        images=images,
+        card=_card(data["card"]),
+        object_sizes=None if sizes is None else ObjectSizes(**sizes),
+    )
 
 
 def _card(data: Any) -> Card | None:

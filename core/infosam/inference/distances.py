@@ -87,7 +87,7 @@ def best_answer(model: PromptableModel, answers: Sequence[Answer], expected: int
 
     # Objects that were all about as large are rather looked at from where they were seen. Of the second and
     # fourth power, tried with adapters to three of the sets, the latter suits those that differ much, too.
-    cost = LEVEL_COST / model.object_spread**4
+    cost = LEVEL_COST if model.object_sizes is None else LEVEL_COST / model.object_sizes.spread**4
 
     def merit(number: int) -> tuple[float, int]:
         look, away = looks[number], abs(answers[number].tile.level - expected)

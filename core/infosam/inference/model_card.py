@@ -122,11 +122,11 @@ def _data(info: AdapterInfo) -> str:
 
 
 def _looking(info: AdapterInfo) -> str:
-    if info.object_extent is None:
+    if info.object_sizes is None:
         return "It looks at whole images."
     return (
-        f"It was trained on objects of about {info.object_extent:.0f} pixels, looks at them from near, and "
-        "expects objects of about that size where it is clicked; "
+        f"It was trained on objects of about {info.object_sizes.extent:.0f} pixels, looks at them from near, "
+        "and expects objects of about that size where it is clicked; "
         '`zoom="off"` (`--zoom off`) shows it whole images.'
     )
 

@@ -119,10 +119,10 @@ def _mask_of(logits: Tensor) -> BoolArray:
 def _is_expected(model: PromptableModel, box: Box, pixel: float) -> bool:
     """Whether the objects that the model was adapted to are lines, and would be thin in a box on a raster of
     so wide pixels."""
-    if model.object_extent is None or model.object_width is None:
+    if model.object_sizes is None:
         return False
-    length = min(model.object_extent, max(box[2] - box[0], box[3] - box[1]))
-    return model.object_width < min(_NARROW * pixel, length / _LONG)
+    length = min(model.object_sizes.extent, max(box[2] - box[0], box[3] - box[1]))
+    return model.object_sizes.width < min(_NARROW * pixel, length / _LONG)
 
 
 def _is_drawn(model: PromptableModel, seen: Answer) -> bool:

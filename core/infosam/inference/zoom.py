@@ -26,7 +26,7 @@ _PROMPTS_AT_ONCE = 16  # bounds the decoder's memory, whatever the number of pro
 
 def zoom_of(model: PromptableModel) -> Zoom:
     """How a model looks unless it is told: as it was adapted to, and a pre-trained one at the whole image."""
-    return "off" if model.object_extent is None else "auto"
+    return "off" if model.object_sizes is None else "auto"
 
 
 def answer(
@@ -108,9 +108,9 @@ def _tiles(model: PromptableModel, prompt: Prompt, shape: Shape) -> list[Tile]:
 def _expected_level(model: PromptableModel, prompt: Prompt, shape: Shape) -> int:
     """The level on which the object of clicks is expected."""
     clicked = _positive(prompt)
-    if model.object_extent is None or not clicked:
+    if model.object_sizes is None or not clicked:
         return 0
-    return tile_for(box_around(clicked, model.object_extent), shape, model.image_size).level
+    return tile_for(box_around(clicked, model.object_sizes.extent), shape, model.image_size).level
 
 
 def _along_lines(

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from infosam.types import DecoderOutput, ImageEmbedding, MaskRefiner, PromptBatch
+from infosam.types import DecoderOutput, ImageEmbedding, MaskRefiner, ObjectSizes, PromptBatch
 
 MASK_LOGIT = 10.0  # a probability of 0.99995: what SAM 2 itself makes of a mask that is given as such
 
@@ -32,12 +32,8 @@ class PromptableModel(nn.Module, ABC):
             prompt, as the family's authors do it; None where they do not.
         answer_logit: the logit, up or down, that an earlier answer has as a mask prompt when it is corrected:
             below MASK_LOGIT where a model would rather repeat itself.
-        object_extent: the extent (longest side) of a typical object that the model was adapted to, in pixels
-            of the image: where to begin looking for what a click means. None for the pre-trained model.
-        object_spread: by how many octaves (factors of 2) the extents of such objects differ from each other,
-            as a standard deviation: the less, the more the extent says of the next object.
-        object_width: how wide such an object is, in pixels of the image, as `width_of` measures it: it tells
-            lines, of which only the length fills a box. None as `object_extent` is.
+        object_sizes: how large the objects are that the model was adapted to: where to begin looking for what
+            a click means, and whether to look for lines. None for the pre-trained model.
         refiner: a module behind the mask decoder that has the last word on the masks, or None.
     """
 
@@ -49,9 +45,7 @@ class PromptableModel(nn.Module, ABC):
     adapter_id: str | None = None
     logit_limit: float | None = None
     answer_logit: float = MASK_LOGIT
-    object_extent: float | None = None
-    object_spread: float = 1.0
-    object_width: float | None = None
+    object_sizes: ObjectSizes | None = None
     refiner: MaskRefiner | None
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ from infosam.training.schedule import (
 from infosam.training.state import Progress, RunState
 from infosam.training.store import TensorStore
 from infosam.training.validation import Validator, is_clearly_worse
-from infosam.training.views import spread_of_extents, typical_extent, typical_width, views
+from infosam.training.views import sizes_of, views
 from infosam.types import AdaptConfig, BadInputError, Preparing, Report, Started, Step, Validated
 
 Status = Literal["done", "early_stop", "cancelled"]
@@ -106,9 +106,7 @@ class Trainer:
         self._labelled = [image for image in train if image.objects()]
         self._held_out = [image for image in validation if image.objects()]
         if config.zoom == "auto" and self._labelled:
-            student.object_extent = typical_extent(self._labelled)
-            student.object_spread = spread_of_extents(self._labelled)
-            student.object_width = typical_width(self._labelled)
+            student.object_sizes = sizes_of(self._labelled)
         self._train = SampleSet(
             self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
         )
@@ -291,10 +289,10 @@ class Trainer:
 
     def _views(self, images: Sequence[LabelledImage]) -> list[LabelledImage]:
         """The images as the student will see them."""
-        extent = self.student.object_extent
-        if extent is None:
+        sizes = self.student.object_sizes
+        if sizes is None:
             return list(images)
-        return [view for image in images for view in views(image, self.student.image_size, extent)]
+        return [view for image in images for view in views(image, self.student.image_size, sizes.extent)]
 
     def _checkpoint_path(self) -> Path:
         if self._folder is None:

@@ -11,35 +11,24 @@ from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.prompts import interior_pixel
 from infosam.inference.thin import width_of
 from infosam.inference.tiles import Shape, Tile, box_around, prompt_in, tile_at, tile_for
-from infosam.types import Prompt
+from infosam.types import ObjectSizes, Prompt
 
 _ASSUMED = 4  # objects
 
 
-def typical_extent(images: Sequence[LabelledImage]) -> float:
-    """The median over all objects of the longest side of their boxes, in pixels of their images."""
-    return float(np.median(_extents(images)))
+def sizes_of(images: Sequence[LabelledImage]) -> ObjectSizes:
+    """How large the objects of the images are: the medians of the longest sides of their boxes and of their
+    widths, and how much the former differ.
 
-
-def typical_width(images: Sequence[LabelledImage]) -> float:
-    """The median of the objects' widths, as `width_of` measures them, in pixels of their images."""
-    return float(np.median([width_of(item.mask) for image in images for item in image.objects()]))
-
-
-def spread_of_extents(images: Sequence[LabelledImage]) -> float:
-    """By how many octaves the longest sides of the objects' boxes differ, as a standard deviation.
-
-    As if `_ASSUMED` more objects had been seen that differ by one octave, since a few objects of one size say
-    little about the next.
+    The spread is as if `_ASSUMED` more objects had been seen that differ by one octave, since a few objects
+    of one size say little about the next.
     """
-    octaves = np.log2(_extents(images))
-    count = len(octaves)
-    return float(np.sqrt((count * octaves.var() + _ASSUMED) / (count + _ASSUMED)))
-
-
-def _extents(images: Sequence[LabelledImage]) -> list[float]:
-    boxes = [item.box for image in images for item in image.objects()]
-    return [max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes]
+    objects = [item for image in images for item in image.objects()]
+    extents = [max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in (item.box for item in objects)]
+    count = len(objects)
+    variance = (count * np.log2(extents).var() + _ASSUMED) / (count + _ASSUMED)
+    widths = [width_of(item.mask) for item in objects]
+    return ObjectSizes(float(np.median(extents)), float(np.sqrt(variance)), float(np.median(widths)))
 
 
 def views(image: LabelledImage, image_size: int, extent: float) -> list[LabelledImage]:
@@ -54,7 +43,7 @@ def views(image: LabelledImage, image_size: int, extent: float) -> list[Labelled
     Args:
         image: labelled objects, at least one.
         image_size: of the model's input, in pixels.
-        extent: the model's `object_extent`.
+        extent: of a typical object, see `ObjectSizes`.
     """
     height, width = image.image().shape[:2]
     shape = (height, width)

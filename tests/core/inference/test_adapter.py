@@ -28,7 +28,7 @@ from infosam.inference.adapter import (
 from infosam.models import registry
 from infosam.models.base import PromptableModel, freeze
 from infosam.models.pocket.build import build_pocket
-from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, PromptBatch, Scores
+from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, ObjectSizes, PromptBatch, Scores
 
 Images = Callable[..., list[LabelledImage]]
 CARD = Card(
@@ -89,20 +89,14 @@ def test_what_is_loaded_is_what_was_saved(tiny_model: PromptableModel, tmp_path:
 
 def test_it_knows_how_large_its_objects_are(tiny_model: PromptableModel, tmp_path: Path) -> None:
     student = trained(tiny_model)
-    student.object_extent, student.object_spread, student.object_width = 37.5, 0.6, 11.0
+    student.object_sizes = ObjectSizes(37.5, 0.6, 11.0)
     round_to_half(student)
     save_adapter(student, tmp_path / "adapter", info_of(student))
     loaded = load_adapter(tmp_path / "adapter", tiny_model)
-    assert (loaded.object_extent, loaded.object_spread, loaded.object_width) == (37.5, 0.6, 11.0)
+    assert loaded.object_sizes == ObjectSizes(37.5, 0.6, 11.0)
     assert Predictor(loaded).zoom == "auto"  # as it was trained
     assert Predictor(tiny_model).zoom == "off"
     assert "objects of about 38 pixels" in (tmp_path / "adapter" / "README.md").read_text()
-    for name in ("object_spread", "object_width"):  # as adapters of earlier versions are
-        forget(name)(tmp_path / "adapter")
-    loaded = load_adapter(tmp_path / "adapter", tiny_model)
-    assert (loaded.object_extent, loaded.object_spread, loaded.object_width) == (37.5, 1.0, None)
-    forget("object_extent")(tmp_path / "adapter")
-    assert load_adapter(tmp_path / "adapter", tiny_model).object_extent is None
 
 
 def test_the_base_is_left_as_it_was(tiny_model: PromptableModel, saved: Path) -> None:
@@ -371,9 +365,10 @@ def remove(name: str) -> Callable[[Path], None]:
         (forget("peft"), r"adapter\.json is damaged \(KeyError: 'peft'"),
         (forget("format"), r"adapter\.json is damaged"),
         (edit(images=[{"key": 1}]), r"adapter\.json is damaged"),
-        (edit(object_extent=-3), r"damaged \(ValueError: object_extent must be a positive number"),
-        (edit(object_width="3"), r"damaged \(ValueError: object_width must be a positive number"),
-        (edit(object_spread=0), r"damaged \(ValueError: object_spread must be a positive number of octaves"),
+        (edit(object_sizes={"extent": -3, "spread": 1, "width": 2}), "extent of objects must be a positive"),
+        (edit(object_sizes={"extent": 3, "spread": 0, "width": 2}), "spread of objects must be a positive"),
+        (edit(object_sizes={"extent": 3, "spread": 1, "width": "2"}), "width of objects must be a positive"),
+        (edit(object_sizes={"extent": 3}), r"adapter\.json is damaged \(TypeError"),
         (edit(training=3), r"damaged \(TypeError: training must be a dict"),
         (edit(format=99), "has format 99, and this version of infosam reads up to 1: update"),
         (edit(base_model="sam_vit_b"), "belongs to sam_vit_b, not to sam_pocket"),

@@ -18,7 +18,7 @@ from infosam.inference.tiles import Tile, cover
 from infosam.inference.zoom import answer, to_image
 from infosam.metrics import iou
 from infosam.models.base import PromptableModel
-from infosam.types import ImageEmbedding, Prompt
+from infosam.types import ImageEmbedding, ObjectSizes, Prompt
 
 SIDE = 1024
 BOX = (200.0, 60.0, 420.0, 940.0)
@@ -185,8 +185,7 @@ def test_when_lines_are_looked_for_and_believed(
     scripted = Scripted({0: far, 1: near}, believed)
     monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
     if width is not None:
-        monkeypatch.setattr(model, "object_extent", 400.0)
-        monkeypatch.setattr(model, "object_width", width)
+        monkeypatch.setattr(model, "object_sizes", ObjectSizes(400.0, 1.0, width))
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [Prompt(box=BOX)], "auto")
     assert seen.tile.level == 0
     assert (seen.line is not None) is parts

@@ -18,7 +18,7 @@ from infosam.inference.evaluate import Settings, evaluate
 from infosam.inference.tiles import Tile
 from infosam.inference.zoom import answer, to_image, to_whole
 from infosam.models.base import PromptableModel
-from infosam.types import BadInputError, ImageEmbedding, Prompt
+from infosam.types import BadInputError, ImageEmbedding, ObjectSizes, Prompt
 
 SIDE = 1024
 SMALL, LARGE = (300, 620, 312, 634), (500, 100, 900, 480)
@@ -224,7 +224,7 @@ def test_a_model_that_knows_its_objects_rather_answers_at_their_size(
     level: int,
 ) -> None:
     scripted(monkeypatch, mask_on, iou_on)
-    monkeypatch.setattr(model, "object_extent", 30.0)
+    monkeypatch.setattr(model, "object_sizes", ObjectSizes(30.0, 1.0, 10.0))
     (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
     assert seen.tile.level == level
     assert seen.tile.contains((510, 510))
@@ -235,8 +235,7 @@ def test_the_less_its_objects_differ_the_rather_it_answers_at_their_size(
     model: PromptableModel, monkeypatch: pytest.MonkeyPatch, spread: float, level: int
 ) -> None:
     scripted(monkeypatch, {level: square(30) for level in range(5)}, {1: 0.4})
-    monkeypatch.setattr(model, "object_extent", 30.0)
-    monkeypatch.setattr(model, "object_spread", spread)
+    monkeypatch.setattr(model, "object_sizes", ObjectSizes(30.0, spread, 10.0))
     (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
     assert seen.tile.level == level
 
@@ -245,7 +244,7 @@ def test_clicks_far_apart_are_answered_on_one_tile(
     model: PromptableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, {})
-    monkeypatch.setattr(model, "object_extent", 30.0)
+    monkeypatch.setattr(model, "object_sizes", ObjectSizes(30.0, 1.0, 10.0))
     points, calls = ((400, 400), (450, 450), (3, 3)), Calls()
     (seen,) = answer(model, calls, (SIDE, SIDE), [Prompt(points=points, labels=(1, 1, 0))], "auto")
     assert seen.tile.level == 1

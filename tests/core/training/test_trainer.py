@@ -96,14 +96,13 @@ def test_looking_closer_a_student_learns_how_large_its_objects_are(
 ) -> None:
     images = labelled_images(3)
     far, near = (make_trainer(tiny_model, images, [], config_of(zoom=zoom)) for zoom in ("off", "auto"))
-    boxes = [item.box for image in images for item in image.objects()]
-    extents = sorted(max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes)
-    assert near.student.object_extent == np.median(extents)
-    assert near.student.object_spread < far.student.object_spread == tiny_model.object_spread == 1
-    assert near.student.object_width == np.median(
-        [width_of(item.mask) for image in images for item in image.objects()]
-    )
-    assert far.student.object_extent is far.student.object_width is tiny_model.object_extent is None
+    objects = [item for image in images for item in image.objects()]
+    sizes = near.student.object_sizes
+    assert sizes is not None
+    assert sizes.extent == np.median([max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in (o.box for o in objects)])
+    assert sizes.width == np.median([width_of(item.mask) for item in objects])
+    assert sizes.spread < 1
+    assert far.student.object_sizes is tiny_model.object_sizes is None
 
 
 @pytest.mark.parametrize(("mode", "share"), [("clean", 0.2), ("paper", 1), ("official", 1)])

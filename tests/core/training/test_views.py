@@ -7,7 +7,7 @@ import pytest
 
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.inference.tiles import box_around, tile_for
-from infosam.training.views import spread_of_extents, typical_extent, views
+from infosam.training.views import sizes_of, views
 from infosam.types import AdaptConfig, Prompt
 
 SHAPE, SIZE = (400, 600), 128
@@ -56,8 +56,8 @@ def test_every_object_is_seen_where_a_click_will_look_for_it(image: LabelledImag
 
 
 def test_the_typical_extent_is_the_median_of_all_objects(image: LabelledImage) -> None:
-    assert typical_extent([image]) == (20 + 30) / 2  # of 30, 20, 8 and 490
-    assert typical_extent([image, LabelledImage("", "", image.image, image.objects()[:1])]) == 30
+    assert sizes_of([image]).extent == (20 + 30) / 2  # of 30, 20, 8 and 490
+    assert sizes_of([image, LabelledImage("", "", image.image, image.objects()[:1])]).extent == 30
 
 
 def test_the_spread_of_extents_is_in_octaves_and_few_objects_say_little(image: LabelledImage) -> None:
@@ -66,7 +66,7 @@ def test_the_spread_of_extents_is_in_octaves_and_few_objects_say_little(image: L
         for mask, side in zip(masks, sides, strict=True):
             mask[:side, : side // 2] = True
         objects = [LabelledObject(mask) for mask in masks]
-        return spread_of_extents([LabelledImage("", "", image.image, objects)])
+        return sizes_of([LabelledImage("", "", image.image, objects)]).spread
 
     assert of(8) == pytest.approx((4 / 5) ** 0.5)  # four more that differ by an octave are assumed
     assert of(8, 8, 8, 8) == pytest.approx(0.5**0.5)

@@ -7,7 +7,7 @@ import pytest
 
 from infosam.data.scenes import make_scene
 from infosam.models.base import PromptableModel
-from infosam.types import InfoSAMError, Prompt
+from infosam.types import InfoSAMError, ObjectSizes, Prompt
 from napari_infosam.controllers.engine import Engine
 from napari_infosam.models.looking import zoom_for
 
@@ -53,7 +53,7 @@ def test_a_model_looks_as_it_was_trained_to(monkeypatch: pytest.MonkeyPatch) -> 
     engine = Engine()
     engine.load("sam_pocket", None)
     assert engine._loaded().zoom == "off"
-    monkeypatch.setattr(PromptableModel, "object_extent", 20.0)  # as an adapter leaves it
+    monkeypatch.setattr(PromptableModel, "object_sizes", ObjectSizes(20, 1, 10))  # as an adapter leaves it
     engine.load("sam_pocket", None)
     assert engine._loaded().zoom == "auto"
 
