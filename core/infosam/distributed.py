@@ -80,14 +80,21 @@ def gather(part: Tensor, rows: Tensor, total: int) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replace the gradients by their means over the processes, in one message."""
+    """Replace the gradients by their means over the processes, in one message.
+
+    A process that did not use a parameter, an expert that none of its images chose, say, has no gradient for
+    it, and counts as zero where another has one; what no process used stays without.
+    """
     if size() == 1:
         return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    parameters = list(parameters)
+    used = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+    shared = [parameter for parameter, count in zip(parameters, _summed(used).tolist(), strict=True) if count]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in shared]
     flat = _summed(torch.cat([gradient.flatten() for gradient in gradients])) / size()
     means = torch.split(flat, [gradient.numel() for gradient in gradients])
-    for gradient, mean in zip(gradients, means, strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    for parameter, mean in zip(shared, means, strict=True):
+        parameter.grad = mean.view_as(parameter)
 
 
 class _Gather(torch.autograd.Function):

@@ -20,10 +20,10 @@ IMAGES = 3  # an uneven share for two
 STEPS = 3
 
 
-def train(method: str) -> dict[str, torch.Tensor]:
+def train(method: str, peft_method: str = "lora") -> dict[str, torch.Tensor]:
     model = small_pocket()
     torch.manual_seed(1)
-    student = peft.inject(model, "lora")
+    student = peft.inject(model, peft_method)
     with torch.no_grad():  # a student that is its teacher has nothing to learn from it
         for parameter in peft.peft_parameters(student).values():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -44,6 +44,15 @@ def train(method: str) -> dict[str, torch.Tensor]:
         losses.append(loss.detach())
     weights = flat(p.detach() for p in trained)
     return {"losses": torch.stack(losses), "gradient": gradients[0], "weights": weights}
+
+
+def uneven() -> dict[str, torch.Tensor]:
+    """Gradients where each of two processes used a parameter that the other did not, and none the last."""
+    parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(4)]
+    for number in (0, 1 + distributed.rank()):
+        parameters[number].grad = torch.full((2,), 1.0 + distributed.rank())
+    distributed.average_gradients(parameters)
+    return {str(number): p.grad for number, p in enumerate(parameters) if p.grad is not None}
 
 
 def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -71,6 +80,10 @@ if __name__ == "__main__":
                 os._exit(3)
             distributed.agree(0)
             distributed.gather(torch.ones(1), torch.tensor([0]), 2)
+        if methods == ["experts"]:
+            found = {"uneven": uneven(), "convlora": train("infosam", "convlora")}
+            torch.save(found, Path(f"{out}.{distributed.rank()}"))
+            sys.exit()
         results = {method: train(method) for method in methods}
         if distributed.rank() == 0:
             torch.save(results, Path(out))

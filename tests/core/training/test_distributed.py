@@ -53,6 +53,18 @@ def test_two_processes_train_as_one_does(runs: tuple[Results, Results], method: 
     assert (one["weights"] - two["weights"]).abs().max() < 1e-4
 
 
+def test_what_a_process_did_not_use_counts_as_zero_there(tmp_path: Path) -> None:
+    for process in start(2, tmp_path / "found", "experts"):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    first, second = (torch.load(tmp_path / f"found.{rank}") for rank in (0, 1))
+    expected = {"0": torch.full((2,), 1.5), "1": torch.full((2,), 0.5), "2": torch.ones(2)}
+    for found in (first["uneven"], second["uneven"]):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    # Experts are chosen by image, and so by process; what is learnt is the same.
+    assert torch.equal(first["convlora"]["weights"], second["convlora"]["weights"])
+
+
 def test_a_process_that_dies_ends_the_other(tmp_path: Path) -> None:
     survivor, dying = start(2, tmp_path / "none", "die")
     _, errors = survivor.communicate(timeout=60)
