@@ -25,8 +25,8 @@ from infosam.metrics import ScoringProtocol
 from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import Adaptation, Adapter
-from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.training.failure import TrainingError, memory_errors
+from infosam.training.files import has_checkpoint
 from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report, Zoom
 
 __all__ = ["Adapter", "Project", "adapt", "evaluate", "load_model"]
@@ -163,7 +163,8 @@ def adapt(
                 run = Adaptation(model, images, config, folder, current=in_use, teacher=teacher)
             return (yield from run.run(resume=resume, cancelled=cancelled))
         except InfoSAMError as error:
-            yield _failed(error, resumable=(folder / CHECKPOINT_NAME).is_file())
+            if not _in_closing(error):
+                yield _failed(error, resumable=has_checkpoint(folder))
             raise
 
 
@@ -203,6 +204,15 @@ def new_adapter_folder(data: Data) -> Path:
     if isinstance(data, str | os.PathLike) and Project.exists(Path(data)):
         return Path(data) / "adapters" / name
     return default_project_folder().parent / "adapters" / name
+
+
+def _in_closing(error: BaseException | None) -> bool:
+    """Whether the error came up while the generator was being closed: nobody takes a report any more."""
+    while error is not None:
+        if isinstance(error, GeneratorExit):
+            return True
+        error = error.__context__
+    return False
 
 
 def _failed(error: InfoSAMError, *, resumable: bool) -> Failed:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -286,6 +288,53 @@ def test_failure_during_training_is_resumable(
     assert failed.reason == "cpu ran out of memory"
     assert "smaller model" in failed.advice
     assert failed.resumable
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """No file grows beyond `room` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    images = labelled_images(3)
+    run = adapt(images, model=tiny_model, config=QUICK, out=tmp_path)
+    assert any(isinstance(report, Step) and report.step == 1 for report in run)
+    with full_disk(20_000):
+        failed = list_until_error(run)[-1]
+    assert isinstance(failed, Failed)
+    assert f"{tmp_path} cannot be written" in failed.reason
+    assert "free some space" in failed.advice
+    assert failed.resumable
+    _, adapter = drain(adapt(images, model=tiny_model, config=QUICK, out=tmp_path, resume=True))
+    assert adapter.info.run["steps"] == QUICK.steps
+
+
+def test_closing_a_run_on_a_full_disk_says_so(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    run = adapt(labelled_images(3), model=tiny_model, config=QUICK, out=tmp_path)
+    assert any(isinstance(report, Step) for report in run)
+    with full_disk(20_000), pytest.raises(InfoSAMError, match="cannot be written"):
+        run.close()
+    assert (tmp_path / CHECKPOINT_NAME).is_file()  # of earlier
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    run = adapt(labelled_images(3), model=tiny_model, config=QUICK, out=tmp_path / "file" / "adapter")
+    failed = list_until_error(run)[-1]
+    assert isinstance(failed, Failed)
+    assert "file/adapter cannot be written" in failed.reason
 
 
 def list_until_error(run: Generator[Report, None, Any]) -> list[Report]:

@@ -230,6 +230,7 @@ def test_a_fault_of_the_program_is_told_and_not_hidden(
     report = from_json(result.stdout.splitlines()[-1])
     assert isinstance(report, Failed)
     assert "ZeroDivisionError: by zero" in report.reason
+    assert report.resumable  # from before the step that failed
 
 
 def test_pocket_itself_answers_from_the_command_line(single_thread: None, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from infosam.cli.options import (
 )
 from infosam.cli.progress import AdaptProgress
 from infosam.cli.stop import StopRequests
+from infosam.planning import has_checkpoint
 from infosam.politeness import lower_priority, polite_threads
 from infosam.reporting import to_json
 from infosam.types import RUN_MODES, ZOOMS, AdaptConfig, Failed, Finished, InfoSAMError, Report, Scores
@@ -134,14 +135,16 @@ def adapt(
     if not distributed.reports():
         deque(run, maxlen=0)
         return
-    finished = _follow(run, stop, events)
+    finished = _follow(run, stop, events, out)
     if as_json:
         print_json(asdict(finished))
     elif not events:
         _print(finished)
 
 
-def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool) -> Finished:
+def _follow(
+    run: Generator[Report, None, Any], stop: StopRequests, events: bool, out: Path | None
+) -> Finished:
     """Show the reports of a run to its end, or until it has to leave; then it writes a checkpoint."""
     with closing(run), AdaptProgress(stderr) as progress:
         show: Callable[[Report], None] = _print_event if events else progress.show
@@ -155,11 +158,9 @@ def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool)
         except InfoSAMError:
             raise  # has been reported by the run
         except Exception as error:
-            show(
-                Failed(
-                    f"{type(error).__name__}: {error}", "this is a fault of the program: see the log", False
-                )
-            )
+            resumable = out is not None and has_checkpoint(out)
+            advice = "this is a fault of the program: see the log"
+            show(Failed(f"{type(error).__name__}: {error}", advice, resumable))
             raise
     raise InfoSAMError("the run was stopped before its end: continue it with --resume")
 

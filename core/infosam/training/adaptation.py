@@ -16,7 +16,7 @@ from infosam.inference.card import card_scores
 from infosam.models.base import PromptableModel, freeze
 from infosam.relation import save_relation
 from infosam.training.checkpoint import CHECKPOINT_NAME
-from infosam.training.failure import memory_errors
+from infosam.training.failure import disk_errors, memory_errors
 from infosam.training.holdout import hold_out
 from infosam.training.trainer import Outcome, Trainer
 from infosam.types import AdaptConfig, Card, Finished, Preparing, Report, Scores
@@ -105,9 +105,10 @@ class Adaptation:
             },
         )
         if distributed.rank() == 0:
-            save_adapter(self.student, self.folder, info)
-            self._save_relation()
-            (self.folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+            with disk_errors(self.folder):
+                save_adapter(self.student, self.folder, info)
+                self._save_relation()
+                (self.folder / CHECKPOINT_NAME).unlink(missing_ok=True)
         distributed.agree(None)  # the others read what the first has written
         yield Finished(outcome.status, str(self.folder), card, outcome.steps, outcome.seconds)
         return Adapter(self.folder, read_adapter_info(self.folder))

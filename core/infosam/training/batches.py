@@ -92,8 +92,8 @@ class Batches:
 
 
 def _recorded_or(prompt: Prompt, recorded: Prompt | None, rng: np.random.Generator) -> Prompt:
-    """Sometimes the recorded prompt, cut down to the kinds of `prompt`, where what is left says where the object
-    is: clicks beside it that corrected a box do not."""
+    """Sometimes the recorded prompt, cut down to the kinds of `prompt`, where what is left says where the
+    object is: clicks beside it that corrected a box do not."""
     if recorded is None or rng.random() >= _RECORDED_SHARE:
         return prompt
     if (prompt.points and not recorded.points) or (prompt.box is not None and recorded.box is None):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from infosam.types import InfoSAMError
 
@@ -21,6 +23,10 @@ class TrainingError(InfoSAMError):
 
 class OutOfMemory(TrainingError):
     """The device's memory did not suffice."""
+
+
+class DiskError(TrainingError):
+    """What a run keeps on disk could not be written."""
 
 
 class NotFinite(TrainingError):
@@ -42,6 +48,18 @@ def memory_errors(device: torch.device | str) -> Iterator[None]:
         raise OutOfMemory(
             f"{device} ran out of memory",
             "close other programs that use it, lower the batch size, or choose a smaller model",
+        ) from error
+
+
+@contextmanager
+def disk_errors(path: Path | None) -> Iterator[None]:
+    """Turns failures to write below `path` into `DiskError`, which names it; None: a temporary folder."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise DiskError(
+            f"{path or 'the temporary folder'} cannot be written ({error})",
+            "free some space there, or choose another folder",
         ) from error
 
 

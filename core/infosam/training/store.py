@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from infosam.training.failure import disk_errors
+
 _MEMORY_LIMIT = 1 << 30
 
 
@@ -27,13 +29,15 @@ class TensorStore:
         self._disk: tempfile.TemporaryDirectory[str] | None = None
 
     def put(self, index: int, tensors: list[Tensor]) -> None:
+        """Keep the tensors; raises DiskError if the disk has no room for them."""
         halves = [tensor.detach().to("cpu", torch.float16).contiguous() for tensor in tensors]
         size = sum(half.nbytes for half in halves)
         if self._used + size <= self._memory_limit:
             self._memory[index] = halves
             self._used += size
         else:
-            save_file({str(i): half for i, half in enumerate(halves)}, self._path(index))
+            with disk_errors(self._folder):
+                save_file({str(i): half for i, half in enumerate(halves)}, self._path(index))
 
     def get(self, index: int) -> list[Tensor]:
         """The tensors of `index`, still in half precision, on the CPU."""

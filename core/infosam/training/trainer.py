@@ -22,7 +22,7 @@ from infosam.models.device import has_fast_bfloat16
 from infosam.peft import method_losses
 from infosam.training.batches import Batches
 from infosam.training.checkpoint import CHECKPOINT_NAME
-from infosam.training.failure import NotFinite, memory_errors
+from infosam.training.failure import NotFinite, disk_errors, memory_errors
 from infosam.training.samples import SampleSet
 from infosam.training.schedule import (
     cosine_lr,
@@ -134,7 +134,8 @@ class Trainer:
         """
         try:
             with memory_errors(self.student.device):
-                self._sweep()
+                with disk_errors(self._folder):
+                    self._sweep()
                 yield self._started()
                 yield from self._prepare()
                 if self._resume:
@@ -301,7 +302,8 @@ class Trainer:
 
     def _save(self) -> None:
         if self._folder is not None and distributed.rank() == 0:
-            self.state.save(self._checkpoint_path())
+            with disk_errors(self._folder):
+                self.state.save(self._checkpoint_path())
 
     def _save_now_and_then(self, stopwatch: _Stopwatch) -> None:
         due = self.state.progress.step % self.config.validate_every == 0
