@@ -36,6 +36,7 @@ from infosam.types import (
 Progress = Callable[[int, int], None]
 _CLICKS = {"points3": 3, "points5": 5}
 _CHUNK = 8  # objects that are decoded, and enlarged to the image's resolution, together
+_AHEAD = 16  # masks that wait to be scored
 _WORKERS = min(4, os.cpu_count() or 1)
 _OF_ONE_IMAGE = 1 << 31  # bytes of embeddings that are kept of an image where nobody keeps them for longer
 
@@ -131,10 +132,11 @@ def _scores_by_image(
     waiting: list[Future[dict[str, float]]] = []
     for number, image in enumerate(images):
         rng = np.random.default_rng([settings.seed, number])
-        futures = [
-            pool.submit(object_scores, logits, mask, settings.protocol)
-            for logits, mask in predict_objects(image, model, settings, rng, cache)
-        ]
+        futures: list[Future[dict[str, float]]] = []
+        for logits, mask in predict_objects(image, model, settings, rng, cache):
+            futures.append(pool.submit(object_scores, logits, mask, settings.protocol))
+            if len(futures) > _AHEAD:  # masks wait at the size of the image: an image may hold thousands
+                futures[-_AHEAD].result()
         if number:
             yield [future.result() for future in waiting]
         waiting = futures
