@@ -58,9 +58,7 @@ class Annotator:
         self._panel = PanelController(
             self.session, self._history, self._editor, self.prompt_view, self.objects_view
         )
-        connect_tools(
-            self.prompt_view, self.objects_view, self._canvas, prompts, self._annotate, self._layers
-        )
+        connect_tools(self.prompt_view, self.objects_view, self._canvas, prompts, self._annotate)
         self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
         self._adapt = AdaptController(
             self.session, self.adapt_state, self.adapt_view, self._editor.record_strokes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -15,7 +16,10 @@ from napari_infosam.geometry import geometry_of
 from napari_infosam.models import label_diff
 from napari_infosam.models.shown_image import ShownImage
 
-METADATA_KEY = "infosam_image"
+# In the layer's metadata, so that a panel that is opened later knows its layers again.
+IMAGE_KEY = "infosam_image"  # a weak reference to the image layer: names may change, and may be given twice
+LOADED_KEY = "infosam_loaded"  # the slices that show what the project holds, by `ImageKey.index`
+UNDO, REDO = "Control-Z", "Control-Shift-Z"  # on a Mac napari takes them for Cmd
 # Seen well on dark, light and stained images, and told from the candidate (cyan) and the points (green, red):
 # napari's own first label is brown, like many a tissue and lesion.
 COLOURS = (
@@ -28,13 +32,25 @@ class LabelLayer:
     """Reads and writes slices of a Labels layer, and tells when somebody else has painted on it."""
 
     painted = Signal()
+    undo_pressed = Signal()
+    redo_pressed = Signal()
 
     def __init__(self, layer: Labels) -> None:
         self.layer = layer
         self._writing = False
-        # The end of a stroke, fill or polygon; and undo, or anything else that replaces the data.
+        # The end of a stroke, fill or polygon; and anything that replaces the data.
         for event in (layer.events.paint, layer.events.set_data):
             event.connect(self._on_edit)
+        # Napari's own undo knows nothing of commits, and would itself be recorded as one more correction.
+        for key, signal in ((UNDO, self.undo_pressed), (REDO, self.redo_pressed)):
+            layer.bind_key(key, lambda _, signal=signal: signal.emit(), overwrite=True)
+
+    def close(self) -> None:
+        """Give the layer, which may stay in the viewer, back to napari."""
+        for event in (self.layer.events.paint, self.layer.events.set_data):
+            event.disconnect(self._on_edit)
+        for key in (UNDO, REDO):
+            self.layer.bind_key(key, None)
 
     @classmethod
     def for_image(cls, image: Image, shown: ShownImage) -> LabelLayer:
@@ -43,7 +59,7 @@ class LabelLayer:
         layer = Labels(
             np.zeros(shape, np.int32),
             name=f"{image.name} labels",
-            metadata={METADATA_KEY: image.name},
+            metadata={IMAGE_KEY: ref(image), LOADED_KEY: set()},
             colormap=CyclicLabelColormap(colors=["transparent", *COLOURS]),
             **geometry_of(image),
         )
@@ -51,14 +67,9 @@ class LabelLayer:
 
     @staticmethod
     def made_for(layer: Labels, image: Image, shown: ShownImage) -> bool:
-        """Whether a layer was made by `for_image` for that image layer, as far as name and size tell."""
-        return layer.metadata.get(METADATA_KEY) == image.name and tuple(layer.data.shape) == tuple(
-            shown.source.shape[: image.ndim]
-        )
-
-    def release(self) -> None:
-        """The image is gone: a new one of the same name must not take these labels for its own."""
-        self.layer.metadata.pop(METADATA_KEY, None)
+        """Whether a layer was made by `for_image` for that image layer, and still has its size."""
+        made_for = layer.metadata.get(IMAGE_KEY, lambda: None)()
+        return made_for is image and tuple(layer.data.shape) == tuple(shown.source.shape[: image.ndim])
 
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""
@@ -81,7 +92,11 @@ class LabelLayer:
         indices[row], indices[column] = rows + r0, columns + c0
         with self._own_edit():
             self.layer.data_setitem(tuple(indices), values[rows, columns])
-        self.layer.selected_label = max(1, int(values.max(initial=0)))
+
+    @property
+    def brush(self) -> int:
+        """The label that the brush paints."""
+        return int(self.layer.selected_label)
 
     def colour(self, label: int) -> tuple[int, int, int]:
         """RGB, 0-255, in which a label is drawn."""
@@ -92,17 +107,29 @@ class LabelLayer:
         """Give a label to the brush."""
         self.layer.selected_label = label
 
+    def has_loaded(self, shown: ShownImage) -> bool:
+        """Whether the slice shows what the project holds: what differs since then was painted or erased."""
+        return shown.key.index in self._loaded
+
     def load(self, shown: ShownImage, labels: label_diff.Labels) -> None:
-        """Show the (H, W) labels of a slice as they were stored; there is nothing to undo in this."""
+        """Show the (H, W) labels of a slice; there is nothing to undo in this."""
         with self._own_edit():
             self.layer.data[shown.index] = labels
             self.layer.refresh()
+        self._loaded.add(shown.key.index)
 
     def clear(self) -> None:
-        """Show no labels on any slice."""
+        """Show no labels on any slice, and none as loaded."""
         with self._own_edit():
-            self.layer.data[...] = 0
+            for index in self._loaded:
+                self.layer.data[tuple(slice(None) if item is None else item for item in index)] = 0
             self.layer.refresh()
+        self._loaded.clear()
+
+    @property
+    def _loaded(self) -> set[tuple[int | None, ...]]:
+        loaded: set[tuple[int | None, ...]] = self.layer.metadata[LOADED_KEY]
+        return loaded
 
     @contextmanager
     def _own_edit(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from infosam.types import BadInputError
 from napari_infosam.geometry import GEOMETRY, shown_image, to_layer, to_pixel
 from napari_infosam.label_layer import LabelLayer
 from napari_infosam.models.label_diff import Box
-from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.models.shown_image import Place, ShownImage
 from napari_infosam.overlays import Overlays
 
 DRAW_MS = 60
@@ -51,6 +51,8 @@ class ViewerLayers:
         self._drop_overlays()
         self.hold_camera(False)
         self._follow(None)
+        for labels in self._labels.values():
+            labels.close()
         for events in (
             self._viewer.layers.selection.events,
             self._viewer.layers.events,
@@ -94,14 +96,14 @@ class ViewerLayers:
         scene = getattr(self._viewer, "scene", self._viewer)  # cameras belong to scenes since napari 0.9
         scene.camera.center = tuple(world[axis] for axis in shown.axes)
 
-    def show(self, shown: ShownImage) -> bool:
+    def show(self, place: Place) -> bool:
         """Bring an image back to the canvas; False if its layer is gone."""
-        image = next((layer for layer in self._images() if id(layer) == shown.key.layer), None)
+        image = next((layer for layer in self._images() if id(layer) == place.key.layer), None)
         if image is None:
             return False
         offset = self._viewer.dims.ndim - image.ndim
-        world = image.data_to_world([0 if isinstance(item, slice) else item for item in shown.index])
-        for axis, item in enumerate(shown.index):
+        world = image.data_to_world([0 if isinstance(item, slice) else item for item in place.index])
+        for axis, item in enumerate(place.index):
             if isinstance(item, int):
                 self._viewer.dims.set_point(axis + offset, world[axis])
         image.visible = True
@@ -232,8 +234,9 @@ class ViewerLayers:
         raise BadInputError(f"“{shown.name}” is no longer open.")
 
     def _find_labels(self, image: Image, shown: ShownImage) -> LabelLayer | None:
+        known = [field.layer for field in self._labels.values()]
         for layer in self._viewer.layers:
-            if isinstance(layer, Labels) and LabelLayer.made_for(layer, image, shown):
+            if isinstance(layer, Labels) and layer not in known and LabelLayer.made_for(layer, image, shown):
                 return LabelLayer(layer)
         return None
 
@@ -298,9 +301,7 @@ class ViewerLayers:
         if self._is_overlay(event.value):
             self._drop_overlays()
             self.overlays_closed.emit()
-        orphan = self._labels.pop(id(event.value), None)
-        if orphan is not None:
-            orphan.release()
+        self._labels.pop(id(event.value), None)
         self._labels = {
             key: labels for key, labels in self._labels.items() if labels.layer is not event.value
         }

@@ -36,10 +36,14 @@ class AnnotateController:
         self._history = history
         self._prompts = prompts
         self._waiting: Prompt | None = None  # to be committed when they are answered
+        self._then = 0  # images to go on by after that
         self._rested = QSignalDebouncer()
         self._rested.setTimeout(STROKE_MS)
         self._rested.triggered.connect(self.record_strokes)
+        editor.opened.connect(history.clear)  # what was done in another project is not taken back in this one
         editor.touched.connect(self._rested.throttle)
+        editor.undo_pressed.connect(self.undo)
+        editor.redo_pressed.connect(self.redo)
         editor.brushed.connect(self._on_brushed)
         session.events.candidates.connect(self._on_candidates)
 
@@ -111,6 +115,16 @@ class AnnotateController:
             self._layers.centre_on(self.session.shown, box)
             field.select(self._editor.label(object_id))
 
+    def step_image(self, step: int) -> None:
+        """Go on to the next (1) or previous (-1) image; what is still to be committed is waited for, unless
+        this is asked twice."""
+        if self._waiting is not None and not self._then:
+            self._then = step
+            self.session.say("The mask will be kept first, as soon as it is there.")
+            return
+        self._then = 0
+        self._layers.step_image(step)
+
     @guarded
     def undo(self) -> None:
         """Take back the last prompt, commit, stroke or deletion."""
@@ -135,19 +149,25 @@ class AnnotateController:
         if change is None:
             session.say("There is nothing to undo.")
             return False
-        if change.image is None or (session.shown is not None and session.shown.key == change.image.key):
+        if change.place is None or (session.shown is not None and session.shown.key == change.place.key):
+            if session.image_id is None and not change.transient:
+                session.say(f"{session.image_name} is still being read: once more in a moment.")
+                return False
             return True
-        if self._layers.show(change.image):
+        if self._layers.show(change.place):
             session.say(f"This is where the last {change.name} was made: once more to take it back.")
         else:
             self._history.forget(lambda other: other is change)
-            session.say(f"The {change.name} stays: {change.image.name} is no longer open.", problem=True)
+            session.say(f"The {change.name} stays: {change.place.name} is no longer open.", problem=True)
         return False
 
     def _on_candidates(self) -> None:
         waiting, self._waiting = self._waiting, None
+        step, self._then = self._then, 0
         if waiting is not None and waiting is self.session.prompts:
             self.commit()
+        if step:
+            self._layers.step_image(step)
 
     def _on_brushed(self, edit: Edit) -> None:
         self._push("correction", edit)
@@ -170,4 +190,4 @@ class AnnotateController:
             if draft is not None:
                 self._prompts.set_draft(Prompt(), None)
 
-        self._history.push(Change(name, undo, redo, image=edit.shown))
+        self._history.push(Change(name, undo, redo, place=edit.place))

@@ -16,7 +16,7 @@ from napari_infosam.layers import ViewerLayers
 from napari_infosam.models import label_diff
 from napari_infosam.models.label_diff import LabelDiff, Labels
 from napari_infosam.models.session import ObjectItem, Session
-from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.models.shown_image import Place, ShownImage
 
 if TYPE_CHECKING:
     from infosam import Project
@@ -30,7 +30,7 @@ class Edit:
     before, after: the record of every object concerned, by its id; None where it does not exist then.
     """
 
-    shown: ShownImage
+    place: Place
     diff: LabelDiff
     before: dict[int, ObjectRecord | None]
     after: dict[int, ObjectRecord | None]
@@ -39,8 +39,11 @@ class Edit:
 class LabelEditor:
     """The objects of the shown image. What it does is in the project before it is on the canvas."""
 
+    opened = Signal()  # another project
     touched = Signal()  # somebody paints on the labels
     brushed = Signal(object)  # Edit: somebody painted on the labels, and it has been recorded
+    undo_pressed = Signal()  # on the labels
+    redo_pressed = Signal()
 
     def __init__(self, session: Session, layers: ViewerLayers) -> None:
         self._session = session
@@ -65,6 +68,7 @@ class LabelEditor:
         for record in project.objects():
             self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
         self._publish()
+        self.opened.emit()
 
     def enter(
         self,
@@ -75,7 +79,8 @@ class LabelEditor:
     ) -> None:
         """Edits now go to this image, whose stored objects, removed ones too, and (H, W) labels are given.
 
-        An empty canvas shows them. What is on the canvas already, and differs, was painted by the user.
+        A canvas that has not shown them yet does so now. What differs from them on one that has was painted
+        or erased by the user.
         """
         self._shown, self._image_id, self._labels = shown, image_id, labels
         self._records = {record.label: record for record in records if not record.removed}
@@ -93,24 +98,40 @@ class LabelEditor:
         self._publish()
 
     def field(self, *, create: bool) -> LabelLayer | None:
-        """The labels layer of the image; one that is new shows what the project has."""
+        """The labels layer of the image; a slice that is new to it shows what the project has."""
         if self._shown is None:
             return None
         try:
             field = self._layers.labels(self._shown, create=create)
         except BadInputError:  # its layer was closed
             return None
-        if field is not None and field is not self._field:
+        if field is None:
+            return None
+        if field is not self._field:
             self._field = field
             field.painted.connect(self._on_painted, unique=True)
-            if not field.read(self._shown).any():
-                field.load(self._shown, self._labels)
+            field.undo_pressed.connect(self._on_undo, unique=True)
+            field.redo_pressed.connect(self._on_redo, unique=True)
+        if not field.has_loaded(self._shown):
+            field.load(self._shown, self._with_strokes(field.read(self._shown)))
+            field.select(self._next_label)
         return field
+
+    def _with_strokes(self, painted: Labels) -> Labels:
+        """The labels of the project, and beside them what was painted before they were there to be seen: as
+        new objects, since nobody can have meant one of the others."""
+        labels = self._labels.copy()
+        for label in np.unique(painted[(painted != 0) & (labels == 0)]).tolist():
+            taken = label in self._records
+            labels[(painted == label) & (labels == 0)] = self._next_label if taken else label
+            self._next_label = max(self._next_label, label) + 1
+        return labels
 
     # --------------------------------------------------------------------------------------------- changes
 
     def add(self, mask: BoolArray, prompt: Prompt) -> Edit | None:
         """Commit an (H, W) mask as a new object; None if no pixel of it is free."""
+        self.record_strokes()  # they may take the next label
         return self._paint(mask, self._next_label, prompt, replace=False)
 
     def replace(self, object_id: int, mask: BoolArray, prompt: Prompt) -> Edit | None:
@@ -121,9 +142,8 @@ class LabelEditor:
         """Remove a committed object."""
         label = self._record(object_id).label
         nothing = np.zeros_like(self._labels, dtype=bool)
-        return self._apply(
-            label_diff.paint(self._labels, nothing, label, overwrite=False, replace=True), label, None
-        )
+        diff = label_diff.paint(self._labels, nothing, label, overwrite=False, replace=True)
+        return self._apply(diff, 0, None)
 
     def record_strokes(self) -> None:
         """Write what was painted on the canvas to the project."""
@@ -179,6 +199,12 @@ class LabelEditor:
     def _on_painted(self) -> None:
         self.touched.emit()
 
+    def _on_undo(self) -> None:
+        self.undo_pressed.emit()
+
+    def _on_redo(self) -> None:
+        self.redo_pressed.emit()
+
     def _record(self, object_id: int) -> ObjectRecord:
         for record in self._records.values():
             if record.id == object_id:
@@ -218,7 +244,9 @@ class LabelEditor:
             raise
         self._note(after)
         self._show(diff.box, diff.after)
-        return Edit(self._shown, diff, before, after)
+        if made and self._field is not None:
+            self._field.select(made)  # what was made is what is corrected next
+        return Edit(self._shown.place, diff, before, after)
 
     def _write(
         self, old: ObjectRecord | None, label: int, mask: BoolArray, prompt: Prompt | None
@@ -233,21 +261,19 @@ class LabelEditor:
 
     def _restore(self, records: dict[int, ObjectRecord | None]) -> None:
         """Bring objects of the project back to what they were; it may be tried again where it failed."""
-        now = {record.id: record for record in self._project.objects(self._image_id)}
         for object_id, record in records.items():
             if record is None:
-                if object_id in now:
-                    self._project.remove_object(object_id)
-                continue
-            present = now.get(object_id) or self._project.restore_object(object_id)
-            if present.rle != record.rle:
-                mask = _decode(record)
-                self._project.update_object(object_id, mask, source=record.source, prompt=record.prompt)
+                self._project.remove_object(object_id)
+            else:
+                self._project.revert_object(record)
         self._note(records)
 
     def _note(self, records: dict[int, ObjectRecord | None]) -> None:
         for object_id, record in records.items():
-            self._records = {label: old for label, old in self._records.items() if old.id != object_id}
+            for label in [label for label, old in self._records.items() if old.id == object_id]:
+                del self._records[label]
+                if record is None and self._field is not None and self._field.brush == label:
+                    self._field.select(self._next_label)  # not the next object's, and not one that is gone
             if record is not None:
                 self._records[record.label] = record
                 self._next_label = max(self._next_label, record.label + 1)
@@ -269,9 +295,3 @@ class LabelEditor:
             self._counts[self._image_id] = len(records)
         self._session.n_labelled_images = sum(1 for count in self._counts.values() if count)
         self._session.n_labelled_objects = sum(self._counts.values())
-
-
-def _decode(record: ObjectRecord) -> BoolArray:
-    from infosam.data.rle import decode_mask
-
-    return decode_mask(record.rle)

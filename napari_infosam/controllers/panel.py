@@ -9,7 +9,6 @@ from superqt.utils import QSignalDebouncer
 from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.prompting import PromptController
-from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.hints import hint
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
@@ -97,7 +96,6 @@ def connect_tools(
     canvas: CanvasInput,
     prompts: PromptController,
     annotate: AnnotateController,
-    layers: ViewerLayers,
 ) -> None:
     """Every button and every key to what it does."""
     session = prompts.session
@@ -110,8 +108,8 @@ def connect_tools(
         "delete": annotate.delete_under_pointer,
         "undo": annotate.undo,
         "redo": annotate.redo,
-        "next_image": lambda: layers.step_image(1),
-        "previous_image": lambda: layers.step_image(-1),
+        "next_image": lambda: annotate.step_image(1),
+        "previous_image": lambda: annotate.step_image(-1),
     }
     canvas.command.connect(lambda name: commands[name]())
     view.tool_requested.connect(prompts.take_tool)

@@ -13,6 +13,7 @@ from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import Change, History
 from napari_infosam.models.kept_prompt import keep
 from napari_infosam.models.session import Session
+from napari_infosam.overlays import Overlays
 from napari_infosam.views.canvas_input import CanvasInput
 
 World = Sequence[float]
@@ -130,6 +131,7 @@ class PromptController:
         if session.shown is None:
             return
         if tool != "prompt":
+            self._editor.field(create=True)  # it is painted on what the project holds
             self._layers.take_tool(tool if on else None, session.shown)
             return
         if on:
@@ -177,7 +179,7 @@ class PromptController:
             name,
             undo=lambda: self.set_draft(before(), refined_before),
             redo=lambda: self.set_draft(after(), refining),
-            image=session.shown,
+            place=None if session.shown is None else session.shown.place,
             transient=True,
         )
         self.set_draft(prompt, refining)
@@ -185,14 +187,21 @@ class PromptController:
         return change
 
     def _draw_prompt(self) -> None:
-        session = self.session
-        if session.shown is None or not session.prompting:
+        overlays = self._overlays()
+        if overlays is None:
             self._layers.hide_overlays()
         else:
-            self._layers.overlays(session.shown).show_prompt(session.prompts)
+            overlays.show_prompt(self.session.prompts)
             self._draw_candidate()
 
     def _draw_candidate(self) -> None:
+        overlays = self._overlays()
+        if overlays is not None:
+            overlays.show_candidate(self.session.candidate)
+
+    def _overlays(self) -> Overlays | None:
+        """Those over the shown image, while it is prompted; an image that was just closed has none."""
         session = self.session
-        if session.shown is not None and session.prompting:
-            self._layers.overlays(session.shown).show_candidate(session.candidate)
+        if not session.prompting or session.shown is None or not self._layers.is_open(session.shown):
+            return None
+        return self._layers.overlays(session.shown)

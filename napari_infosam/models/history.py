@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psygnal import Signal
 
-from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.models.shown_image import Place
 
 LIMIT = 200
 
@@ -16,14 +16,14 @@ LIMIT = 200
 class Change:
     """Something that was done, how to take it back, and how to do it again.
 
-    name: what the user calls it. image: where it was done. transient: it means nothing once another image
+    name: what the user calls it. place: where it was done. transient: it means nothing once another image
     is shown.
     """
 
     name: str
     undo: Callable[[], None]
     redo: Callable[[], None]
-    image: ShownImage | None = None
+    place: Place | None = None
     transient: bool = False
 
 
@@ -56,9 +56,9 @@ class History:
         """Take the last change back; returns it, or None when there is nothing to undo."""
         if not self._done:
             return None
-        change = self._done.pop()
-        change.undo()
-        self._undone.append(change)
+        change = self._done[-1]
+        change.undo()  # where it fails, it can be tried again
+        self._undone.append(self._done.pop())
         self.changed.emit()
         return change
 
@@ -66,9 +66,9 @@ class History:
         """Do the change undone last again; returns it, or None when there is nothing to redo."""
         if not self._undone:
             return None
-        change = self._undone.pop()
+        change = self._undone[-1]
         change.redo()
-        self._done.append(change)
+        self._done.append(self._undone.pop())
         self.changed.emit()
         return change
 

@@ -21,21 +21,35 @@ class ImageKey:
 
 
 @dataclass(frozen=True, eq=False)
-class ShownImage:
-    """One slice of an image layer.
+class Place:
+    """Which slice of which layer is meant; the image itself may be closed.
 
-    key: its identity. name: layer and slice, for people. path: the file it came from, if one is known.
-    source: the layer's array (its finest level), not read yet. index: picks the slice, one entry per axis of
-    the layer, whole numbers for the axes not shown. shape: (H, W). rgb: the last axis of source is colour.
+    key: its identity. name: layer and slice, for people. index: picks the slice, one entry per axis of the
+    layer, whole numbers for the axes not shown.
     """
 
     key: ImageKey
     name: str
+    index: Index
+
+
+@dataclass(frozen=True, eq=False)
+class ShownImage(Place):
+    """One slice of an image layer, with its pixels.
+
+    path: the file it came from, if one is known. source: the layer's array (its finest level), not read yet.
+    shape: (H, W). rgb: the last axis of source is colour.
+    """
+
     path: str | None
     source: Any
-    index: Index
     shape: tuple[int, int]
     rgb: bool
+
+    @property
+    def place(self) -> Place:
+        """Where this is, for those who must not keep the pixels in memory."""
+        return Place(self.key, self.name, self.index)
 
     @property
     def plane(self) -> tuple[int, ...] | None:

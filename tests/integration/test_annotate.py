@@ -175,9 +175,44 @@ def test_outside_prompting_mouse_and_keys_are_naparis(coins: Window) -> None:
     layer = coins.viewer.layers["coins labels"]
     coins.drag((50, 50), (50, 60))
     assert layer.data.any()
-    coins.key(Key.Key_Z, Modifier.ControlModifier)  # napari's own undo
+    coins.key(Key.Key_Z, Modifier.ControlModifier)  # takes back what the panel would
     assert not layer.data.any()
     coins.wait(lambda: coins.session.objects == (), "the object to go")
+    coins.key(Key.Key_Z, Modifier.ControlModifier | Modifier.ShiftModifier)
+    assert layer.data.any()
+    assert len(coins.session.objects) == 1
+
+
+def test_painting_on_after_the_labels_layer_was_deleted_loses_nothing(
+    coins: Window, data_folder: Path
+) -> None:
+    coins.prompt_on()
+    mask = commit_coin(coins)
+    coins.viewer.layers.remove("coins labels")
+    coins.press("Brush")
+    assert (coins.labels == mask).all()
+    coins.drag((50, 50), (50, 80))
+    coins.wait(lambda: len(coins.session.objects) == 2, "the stroke")
+    with Project.open(data_folder / "autosave") as project:
+        first, second = project.objects()
+        assert (project.mask(first.id) == mask).all()
+        assert second.source == "brush"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_closing_the_image_while_prompting(coins: Window, others: int) -> None:
+    coins.prompt_on()
+    commit_coin(coins)
+    coins.click(*COIN)
+    for number in range(others):
+        coins.viewer.add_image(np.full((60, 80), number, np.uint8), name=f"other {number}")
+        coins.viewer.layers.selection.active = coins.viewer.layers["coins"]
+    coins.viewer.layers.remove("coins")
+    name = "other 0" if others else ""
+    coins.wait(lambda: coins.session.image_name == name, "the image that is left")
+    coins.viewer.add_image(np.zeros((50, 70), np.uint8), name="next")
+    coins.wait(lambda: coins.session.image_name == "next" and coins.ready(), "the next image")
+    coins.wait(lambda: coins.session.prompts.is_empty, "a new start")
 
 
 def test_space_held_moves_the_image(coins: Window) -> None:

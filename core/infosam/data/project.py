@@ -143,6 +143,13 @@ class Project:
         """Change an object's mask; what it was stays in `history`. Without a prompt the last one is kept."""
         return self._objects.update(object_id, mask, source, prompt)
 
+    def revert_object(self, record: ObjectRecord) -> ObjectRecord:
+        """Bring an object back to what it was when it was handed out as `record`: mask, source and prompt.
+
+        Raises BadInputError if it was removed, and its label has been given to another one.
+        """
+        return self._objects.revert(record)
+
     def remove_object(self, object_id: int) -> ObjectRecord:
         """Take an object out of the image; `restore_object` brings it back."""
         return self._objects.set_removed(object_id, True)

@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.utils.key_bindings import coerce_keybinding
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QObject, Signal
 
 from infosam import Project
-from infosam.types import Prompt, Segmentation
+from infosam.types import InfoSAMError, Prompt, Segmentation
 from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
+from napari_infosam.models.shown_image import Place
 from tests.napari_infosam.conftest import disc
 
 
@@ -242,6 +245,98 @@ def test_strokes_stand_in_the_same_row_as_commits(desk: Desk, qtbot: QtBot) -> N
     assert (desk.labels == disc(10, 10)).all()
     desk.annotate.redo()
     assert (desk.labels == painted).all()
+
+
+def test_the_labels_layers_own_undo_is_the_panels(desk: Desk, qtbot: QtBot) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.annotate.commit()
+    layer = desk.viewer.layers["cells labels"]
+    undo, redo = (layer.keymap[coerce_keybinding(key)] for key in ("Control-Z", "Control-Shift-Z"))
+    layer.paint((30, 30), 4)
+    painted = desk.labels.copy()
+    undo(layer)
+    assert (desk.labels == disc(10, 10)).all()
+    assert desk.session.status == "Undone: correction."
+    undo(layer)
+    assert not desk.labels.any()
+    redo(layer)
+    redo(layer)
+    assert (desk.labels == painted).all()
+    desk.layers.close()
+    assert not layer.keymap  # napari's again
+
+
+def test_an_undo_that_fails_can_be_tried_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.annotate.commit()
+
+    def fail(*_: object) -> None:
+        raise InfoSAMError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.session.project, "remove_object", fail)
+        desk.annotate.undo()
+    assert desk.session.status == "the disk is full"
+    assert desk.labels.any()
+    desk.annotate.undo()
+    assert not desk.labels.any()
+
+
+def test_another_project_begins_with_nothing_to_undo(desk: Desk, tmp_path: Path) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.annotate.commit()
+    with Project.create(tmp_path / "other") as other:
+        desk.editor.open_project(other)
+        desk.annotate.undo()
+        assert "nothing to undo" in desk.session.status
+        assert len(desk.session.project.objects()) == 1
+
+
+def test_nothing_is_undone_on_an_image_that_is_still_being_read(desk: Desk) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.annotate.commit()
+    known, desk.session.image_id = desk.session.image_id, None
+    desk.annotate.undo()
+    assert "still being read" in desk.session.status
+    assert desk.labels.any()
+    desk.session.image_id = known
+    desk.annotate.undo()
+    assert not desk.labels.any()
+
+
+def test_the_next_image_waits_for_a_mask_that_is_to_be_kept(desk: Desk) -> None:
+    first = desk.viewer.layers["cells"]
+    second = desk.viewer.add_image(np.zeros((40, 60), np.uint8), name="more cells")
+    desk.viewer.layers.selection.active = first
+    desk.click(10, 10)
+    desk.annotate.commit()
+    desk.annotate.step_image(1)
+    assert desk.viewer.layers.selection.active is first
+    desk.answer(disc(10, 10))
+    assert [item.area for item in desk.session.objects] == [disc(10, 10).sum()]
+    assert desk.viewer.layers.selection.active is second
+    desk.viewer.layers.selection.active = first
+    desk.click(30, 30)
+    desk.annotate.commit()
+    desk.annotate.step_image(1)
+    desk.annotate.step_image(1)  # asked twice: now
+    assert desk.viewer.layers.selection.active is second
+
+
+def test_history_does_not_keep_images_in_memory(desk: Desk) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    clicked = desk.history.last_done
+    desk.annotate.commit()
+    committed = desk.history.last_done
+    assert clicked is not None
+    assert committed is not None
+    for change in (clicked, committed):
+        assert type(change.place) is Place  # and not a shown image, which holds its pixels
 
 
 def test_a_stroke_that_was_not_recorded_yet_is_what_undo_takes_back(desk: Desk) -> None:

@@ -244,6 +244,57 @@ def test_a_removed_labels_layer_is_made_again_with_everything(
     check(disc(10, 10) + 2 * disc(30, 30).astype(int))
 
 
+def test_a_stroke_just_before_a_commit_stays_an_object_of_its_own(
+    viewer: ViewerModel, editor: LabelEditor, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    viewer.layers["cells labels"].data[disc(30, 10)] = 2  # not recorded yet
+    editor.add(disc(30, 30), CLICK)
+    check(disc(10, 10) + 2 * disc(30, 10) + 3 * disc(30, 30).astype(int))
+
+
+def test_the_brush_corrects_what_was_made_last_and_nothing_else(
+    viewer: ViewerModel, editor: LabelEditor, session: Session
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    editor.add(disc(10, 18), CLICK)
+    labels = viewer.layers["cells labels"]
+    editor.replace(session.objects[0].id, disc(10, 10, 4), CLICK)
+    assert labels.selected_label == 1
+    edit = editor.add(disc(30, 30), CLICK)
+    assert labels.selected_label == 3
+    assert edit is not None
+    editor.revert(edit)
+    assert labels.selected_label == 4  # a new object, rather than one of those that are left
+    editor.reapply(edit)
+    editor.delete(session.objects[0].id)
+    assert labels.selected_label == 4
+
+
+def test_undoing_a_refinement_brings_back_how_the_object_was_made(
+    viewer: ViewerModel, editor: LabelEditor, project: Project, session: Session
+) -> None:
+    editor.field(create=True)
+    viewer.layers["cells labels"].data[disc(10, 10)] = 1
+    editor.record_strokes()
+    (drawn,) = project.objects()
+    assert (drawn.source, drawn.prompt) == ("brush", None)
+    edit = editor.replace(drawn.id, disc(12, 12), CLICK)
+    assert edit is not None
+    revision = project.revision
+    editor.revert(edit)
+    (back,) = project.objects()
+    assert (back.source, back.prompt, back.corrections) == ("brush", None, 0)
+    (image,) = project.labelled_images()
+    (refined,) = project.labelled_images(revision)
+    assert image.objects()[0].prompt is None
+    assert refined.objects()[0].prompt is not None
+    editor.reapply(edit)
+    (again,) = project.objects()
+    assert again.prompt is not None
+    assert again.prompt.points == CLICK.points
+
+
 def test_the_object_under_a_pixel(editor: LabelEditor, session: Session) -> None:
     editor.add(disc(10, 10), CLICK)
     (item,) = session.objects

@@ -115,6 +115,68 @@ def test_what_was_painted_before_the_image_was_known_is_recorded(
     assert [(record.label, record.source) for record in project.objects()] == [(2, "brush")]
 
 
+def test_what_was_painted_before_the_objects_were_seen_takes_nothing_from_them(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    layers: ViewerLayers,
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    project.add_object(record.id, disc(30, 10), label=2)
+    images.refresh()
+    layers.take_tool("brush", layers.shown())
+    labels = viewer.layers["cells labels"]
+    labels.brush_size = 9
+    labels.paint((12, 12), 1)
+    labels.paint((30, 50), 1)
+    stroke = np.asarray(labels.data).astype(bool)
+    worker.run()
+    stored = project.label_image(record.id)
+    assert (stored == labels.data).all()
+    assert (stored == np.where(disc(10, 10), 1, np.where(disc(30, 10), 2, np.where(stroke, 3, 0)))).all()
+    assert labels.selected_label == 4
+
+
+def test_an_image_of_the_same_name_and_size_does_not_get_the_labels_of_another(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    images.refresh()
+    worker.run()
+    viewer.layers["cells"].name = "patient 1"
+    viewer.add_image(viewer.layers["patient 1"].data[::-1].copy(), name="cells")
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    assert session.image_name == "cells"
+    assert session.objects == ()
+    assert [item.image_id for item in project.objects()] == [record.id]
+    assert not viewer.layers["cells labels [1]"].data.any()
+
+
+def test_a_panel_that_is_opened_again_knows_its_labels_by_the_image(
+    session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel, qapp: Any
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    for expected in (1, 2):
+        layers = ViewerLayers(viewer)
+        images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+        images.refresh()
+        worker.run()
+        assert len(session.objects) == expected
+        images.close()
+        layers.close()
+        session.shown = session.image_id = None
+        viewer.layers[0].name = "renamed"
+        viewer.layers["cells labels"].data[disc(30, 30)] = 2  # while no panel is open
+    assert [layer.name for layer in viewer.layers] == ["renamed", "cells labels"]
+
+
 def test_another_project_shows_its_own_labels(
     images: ImageController,
     session: Session,

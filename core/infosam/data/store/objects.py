@@ -65,6 +65,22 @@ class ObjectTable:
             _note(connection, object_id, "updated", at, source, rle, written)
         return self.get(object_id)
 
+    def revert(self, record: ObjectRecord) -> ObjectRecord:
+        before, at = self.get(record.id), now()
+        # An empty prompt rather than none: the journal is to know that there is none any more.
+        written = prompt_to_json(record.prompt or Prompt(), record.used_mask_prompt)
+        with self._database.transaction() as connection:
+            if before.removed:
+                _check_free(connection, record.image_id, record.label)
+                _note(connection, record.id, "restored", at)
+            connection.execute(
+                "UPDATE objects SET counts = ?, source = ?, prompt = ?, corrections = ?, removed = 0,"
+                " updated = ? WHERE id = ?",
+                (record.rle.counts, record.source, written, record.corrections, at, record.id),
+            )
+            _note(connection, record.id, "updated", at, record.source, record.rle, written)
+        return self.get(record.id)
+
     def set_removed(self, object_id: int, removed: bool) -> ObjectRecord:
         record, at = self.get(object_id), now()
         if record.removed == removed:
