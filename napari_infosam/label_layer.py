@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import ref
@@ -98,10 +98,10 @@ class LabelLayer:
         """The label that the brush paints."""
         return int(self.layer.selected_label)
 
-    def colour(self, label: int) -> tuple[int, int, int]:
-        """RGB, 0-255, in which a label is drawn."""
-        red, green, blue = np.rint(255 * np.asarray(self.layer.get_color(label))[:3]).astype(int)
-        return int(red), int(green), int(blue)
+    def colours(self, labels: Sequence[int]) -> list[tuple[int, int, int]]:
+        """RGB, 0-255, in which labels are drawn."""
+        rgba = self.layer.colormap.map(np.asarray(labels, np.int32))
+        return [(red, green, blue) for red, green, blue, _ in np.rint(255 * rgba).astype(int).tolist()]
 
     def select(self, label: int) -> None:
         """Give a label to the brush."""

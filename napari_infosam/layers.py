@@ -92,9 +92,10 @@ class ViewerLayers:
         """Move the camera to the middle of a box."""
         r0, c0, r1, c1 = box
         (middle,) = to_layer(shown, [((r0 + r1 - 1) / 2, (c0 + c1 - 1) / 2)])
-        world = self._layer_of(shown).data_to_world(middle)
+        layer, dims = self._layer_of(shown), self._viewer.dims
+        world = layer.data_to_world(middle)
         scene = getattr(self._viewer, "scene", self._viewer)  # cameras belong to scenes since napari 0.9
-        scene.camera.center = tuple(world[axis] for axis in shown.axes)
+        scene.camera.center = tuple(world[axis - dims.ndim + layer.ndim] for axis in dims.displayed)
 
     def show(self, place: Place) -> bool:
         """Bring an image back to the canvas; False if its layer is gone."""
@@ -288,6 +289,7 @@ class ViewerLayers:
         if image is not None:
             image.events.data.connect(self._on_view)
         self._image = image
+        self._on_geometry()  # it may have been moved while another was shown
 
     def _on_geometry(self) -> None:
         if self._image is not None and id(self._image) in self._labels:

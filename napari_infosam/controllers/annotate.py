@@ -13,7 +13,6 @@ from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import Change, History
 from napari_infosam.models.kept_prompt import keep
-from napari_infosam.models.label_diff import bounding_box
 from napari_infosam.models.session import Session
 
 STROKE_MS = 60  # strokes that follow each other this closely are recorded as one
@@ -109,10 +108,9 @@ class AnnotateController:
     @guarded
     def find(self, object_id: int) -> None:
         """Bring an object to the middle of the canvas, and give its label to the brush."""
-        box = bounding_box(self._editor.mask(object_id))
         field = self._editor.field(create=False)
-        if self.session.shown is not None and box is not None and field is not None:
-            self._layers.centre_on(self.session.shown, box)
+        if self.session.shown is not None and field is not None:
+            self._layers.centre_on(self.session.shown, self._editor.box(object_id))
             field.select(self._editor.label(object_id))
 
     def step_image(self, step: int) -> None:

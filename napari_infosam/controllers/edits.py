@@ -20,6 +20,7 @@ from napari_infosam.models.shown_image import Place, ShownImage
 
 if TYPE_CHECKING:
     from infosam import Project
+    from infosam.data.rle import RLE
     from infosam.data.store.records import ObjectRecord, ObjectSource
 
 
@@ -132,18 +133,19 @@ class LabelEditor:
     def add(self, mask: BoolArray, prompt: Prompt) -> Edit | None:
         """Commit an (H, W) mask as a new object; None if no pixel of it is free."""
         self.record_strokes()  # they may take the next label
-        return self._paint(mask, self._next_label, prompt, replace=False)
+        return self._paint(mask, self._next_label, prompt)
 
     def replace(self, object_id: int, mask: BoolArray, prompt: Prompt) -> Edit | None:
         """Give a committed object another mask; None if that changes nothing or leaves no pixel."""
-        return self._paint(mask, self._record(object_id).label, prompt, replace=True)
+        self.record_strokes()  # they may change what is replaced
+        record = self._record(object_id)
+        return self._paint(mask, record.label, prompt, present=record.box)
 
     def delete(self, object_id: int) -> Edit | None:
         """Remove a committed object."""
-        label = self._record(object_id).label
-        nothing = np.zeros_like(self._labels, dtype=bool)
-        diff = label_diff.paint(self._labels, nothing, label, overwrite=False, replace=True)
-        return self._apply(diff, 0, None)
+        self.record_strokes()
+        record = self._record(object_id)
+        return self._apply(label_diff.erase(self._labels, record.label, record.box), 0, None)
 
     def record_strokes(self) -> None:
         """Write what was painted on the canvas to the project."""
@@ -190,6 +192,10 @@ class LabelEditor:
             return Prompt(made.points, made.labels, mask=mask)
         return Prompt((label_diff.interior(mask), *made.points), (1, *made.labels), mask=mask)
 
+    def box(self, object_id: int) -> label_diff.Box:
+        """Where a committed object lies."""
+        return self._record(object_id).box
+
     def mask(self, object_id: int) -> BoolArray:
         """(H, W): the pixels of a committed object."""
         return np.asarray(self._labels == self._record(object_id).label)
@@ -211,11 +217,12 @@ class LabelEditor:
                 return record
         raise BadInputError(f"object {object_id} is not on this image any more")
 
-    def _paint(self, mask: BoolArray, label: int, prompt: Prompt, *, replace: bool) -> Edit | None:
+    def _paint(
+        self, mask: BoolArray, label: int, prompt: Prompt, present: label_diff.Box | None = None
+    ) -> Edit | None:
         if self._shown is None:
             raise BadInputError("The image is still being read: commit again in a moment.")
-        self.record_strokes()
-        diff = label_diff.paint(self._labels, mask, label, overwrite=self._session.overwrite, replace=replace)
+        diff = label_diff.paint(self._labels, mask, label, overwrite=self._session.overwrite, present=present)
         if diff is None or not (diff.after == label).any():
             return None
         return self._apply(diff, label, prompt)
@@ -224,17 +231,16 @@ class LabelEditor:
         """Write a change to the project, then to the canvas. made: the label that `prompt` made, or 0."""
         if diff is None or self._shown is None:
             return None
-        r0, c0, r1, c1 = diff.box
         before: dict[int, ObjectRecord | None] = {}
         after: dict[int, ObjectRecord | None] = {}
         try:
             for label in diff.labels:
-                mask = self._labels == label
-                mask[r0:r1, c0:c1] = diff.after == label
                 old = self._records.get(label)
                 if old is not None:
                     before[old.id] = old
-                new = self._write(old, label, mask, prompt if label == made else None)
+                new = self._write(
+                    old, label, self._after(diff, label, old), prompt if label == made else None
+                )
                 changed = new or old
                 if changed is not None:
                     before[changed.id], after[changed.id] = old, new
@@ -248,13 +254,26 @@ class LabelEditor:
             self._field.select(made)  # what was made is what is corrected next
         return Edit(self._shown.place, diff, before, after)
 
+    def _after(self, diff: LabelDiff, label: int, old: ObjectRecord | None) -> RLE:
+        """The mask of a label after a change."""
+        from infosam.data.rle import encode_window
+
+        r0, c0, r1, c1 = diff.box if old is None else label_diff.union(diff.box, old.box)
+        inside = self._labels[r0:r1, c0:c1] == label
+        d0, e0, d1, e1 = diff.box
+        inside[d0 - r0 : d1 - r0, e0 - c0 : e1 - c0] = diff.after == label
+        height, width = self._labels.shape
+        return encode_window(inside, (r0, c0), (height, width))
+
     def _write(
-        self, old: ObjectRecord | None, label: int, mask: BoolArray, prompt: Prompt | None
+        self, old: ObjectRecord | None, label: int, mask: RLE, prompt: Prompt | None
     ) -> ObjectRecord | None:
+        from infosam.data.rle import rle_area
+
         source: ObjectSource = "brush" if prompt is None else "prompt"
         if old is None:
             return self._project.add_object(self._image_id, mask, label=label, prompt=prompt, source=source)
-        if mask.any():
+        if rle_area(mask):
             return self._project.update_object(old.id, mask, prompt=prompt, source=source)
         self._project.remove_object(old.id)
         return None

@@ -16,6 +16,8 @@ from napari_infosam.views.canvas_input import CanvasInput
 from napari_infosam.views.objects_view import ObjectRow, ObjectsView
 from napari_infosam.views.prompt_view import PromptPanel, PromptView
 
+GREY = (128, 128, 128)  # of an object that no layer draws
+
 
 class PanelController:
     """Between the session and the views of the annotating half of the panel."""
@@ -75,17 +77,13 @@ class PanelController:
 
     def show_objects(self) -> None:
         """Bring the list of objects up to date."""
+        items = self._session.objects
         field = self._editor.field(create=False)
+        colours = field.colours([item.label for item in items]) if field and items else [GREY] * len(items)
         self._objects.setValue(
             [
-                ObjectRow(
-                    item.id,
-                    item.label,
-                    item.area,
-                    item.source,
-                    (128, 128, 128) if field is None else field.colour(item.label),
-                )
-                for item in self._session.objects
+                ObjectRow(item.id, item.label, item.area, item.source, colour)
+                for item, colour in zip(items, colours, strict=True)
             ]
         )
 

@@ -60,25 +60,38 @@ def difference(before: Labels, after: Labels) -> LabelDiff | None:
     return LabelDiff(box, before[r0:r1, c0:c1].copy(), after[r0:r1, c0:c1].copy())
 
 
+def union(one: Box, other: Box) -> Box:
+    """The smallest box that holds both."""
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
 def paint(
-    labels: Labels, mask: BoolArray, label: int, *, overwrite: bool, replace: bool = False
+    labels: Labels, mask: BoolArray, label: int, *, overwrite: bool, present: Box | None = None
 ) -> LabelDiff | None:
     """What painting `mask` as `label` onto `labels` changes; `labels` itself is left as it is.
 
     overwrite: take pixels of other objects; otherwise only background and pixels of `label` itself are taken.
-    replace: pixels that `label` had outside `mask` become background.
+    present: a box with all pixels that have the label now, to be replaced: those outside `mask` become
+    background.
     """
-    touched = mask | (labels == label) if replace else mask
-    box = bounding_box(touched)
+    box = bounding_box(mask)
     if box is None:
         return None
-    r0, c0, r1, c1 = box
+    r0, c0, r1, c1 = box = box if present is None else union(box, present)
     before = labels[r0:r1, c0:c1].copy()
     after = before.copy()
     inside = mask[r0:r1, c0:c1]
-    if replace:
+    if present is not None:
         after[before == label] = 0
     after[inside if overwrite else inside & ((before == 0) | (before == label))] = label
     if np.array_equal(before, after):
         return None
     return LabelDiff(box, before, after)
+
+
+def erase(labels: Labels, label: int, box: Box) -> LabelDiff | None:
+    """What taking a label out of `labels`, all of whose pixels lie in `box`, changes."""
+    r0, c0, r1, c1 = box
+    before = labels[r0:r1, c0:c1].copy()
+    after = np.where(before == label, 0, before)
+    return None if np.array_equal(before, after) else LabelDiff(box, before, after)

@@ -50,6 +50,18 @@ def test_labels_follow_an_image_that_is_moved(viewer: ViewerModel, layers: Viewe
         assert lies_like(layer, image)
 
 
+def test_labels_follow_an_image_that_was_moved_while_another_was_shown(
+    viewer: ViewerModel, layers: ViewerLayers
+) -> None:
+    image = viewer.layers["cells"]
+    field = layers.labels(layers.shown(), create=True)
+    viewer.add_image(np.zeros((40, 60)), name="other")
+    image.scale = (0.5, 0.25)
+    viewer.layers.selection.active = image
+    assert field is not None
+    assert lies_like(field.layer, image)
+
+
 def test_labels_are_found_again_but_not_by_another_image_of_the_same_name(
     viewer: ViewerModel, layers: ViewerLayers
 ) -> None:

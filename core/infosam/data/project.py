@@ -15,7 +15,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from infosam.data.labelled import LabelledImage, LabelledObject
-from infosam.data.rle import decode_mask, decode_window
+from infosam.data.rle import RLE, decode_mask, decode_window
 from infosam.data.store.adapters import AdapterTable
 from infosam.data.store.database import Database
 from infosam.data.store.images import ImageTable, read_recorded
@@ -120,13 +120,14 @@ class Project:
     def add_object(
         self,
         image_id: int,
-        mask: BoolArray,
+        mask: BoolArray | RLE,
         *,
         label: int,
         prompt: Prompt | None = None,
         source: ObjectSource = "prompt",
     ) -> ObjectRecord:
-        """Commit an object: its (H, W) mask, its label value in the image, and the prompts that made it.
+        """Commit an object: its mask, (H, W) or as run lengths, its label value in the image, and the prompts
+        that made it.
 
         Raises BadInputError where the mask is empty or of another size, or the label is taken.
         """
@@ -135,7 +136,7 @@ class Project:
     def update_object(
         self,
         object_id: int,
-        mask: BoolArray,
+        mask: BoolArray | RLE,
         *,
         source: ObjectSource = "brush",
         prompt: Prompt | None = None,

@@ -467,6 +467,9 @@ def test_finding_an_object_centres_it_and_gives_its_label_to_the_brush(desk: Des
     assert desk.viewer.layers["cells labels"].selected_label == 1
     camera = getattr(desk.viewer, "scene", desk.viewer).camera
     assert np.allclose(camera.center[-2:], desk.world(10, 10))
+    desk.viewer.dims.order = (1, 0)  # columns run down the canvas
+    desk.annotate.find(desk.session.objects[1].id)
+    assert np.allclose(camera.center[-2:], desk.world(30, 40)[::-1])
 
 
 def test_clearing_can_be_undone(desk: Desk) -> None:

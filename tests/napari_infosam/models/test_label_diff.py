@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_infosam.models.label_diff import bounding_box, difference, interior, paint
+from napari_infosam.models.label_diff import bounding_box, difference, erase, interior, paint
 
 
 def apply(labels: np.ndarray, diff: object) -> np.ndarray:
@@ -87,7 +87,7 @@ def test_painting_over_other_objects_takes_every_pixel(labels: np.ndarray) -> No
 def test_replacing_clears_what_the_object_had_elsewhere(labels: np.ndarray) -> None:
     mask = np.zeros((8, 10), bool)
     mask[2:5, 2:6] = True
-    painted = apply(labels, paint(labels, mask, 1, overwrite=False, replace=True))
+    painted = apply(labels, paint(labels, mask, 1, overwrite=False, present=(1, 1, 4, 4)))
     assert (painted == 1).sum() == (mask & (labels != 2)).sum()
     assert (painted[labels == 2] == 2).all()
 
@@ -96,5 +96,9 @@ def test_painting_nothing_new_is_no_change(labels: np.ndarray) -> None:
     assert paint(labels, labels == 1, 1, overwrite=True) is None
     assert paint(labels, labels == 1, 3, overwrite=False) is None
     assert paint(labels, np.zeros((8, 10), bool), 3, overwrite=True) is None
-    removed = paint(labels, np.zeros((8, 10), bool), 2, overwrite=False, replace=True)
-    assert not (apply(labels, removed) == 2).any()
+
+
+def test_erasing_takes_one_label_out(labels: np.ndarray) -> None:
+    erased = apply(labels, erase(labels, 2, (4, 5, 7, 9)))
+    assert (erased == np.where(labels == 2, 0, labels)).all()
+    assert erase(labels, 3, (0, 0, 8, 10)) is None

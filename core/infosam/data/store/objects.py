@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, get_args
 
-from infosam.data.rle import RLE, encode_mask
+from infosam.data.rle import RLE, encode_mask, rle_area
 from infosam.data.store.database import Database, now
 from infosam.data.store.prompt_json import prompt_from_json, prompt_to_json
 from infosam.data.store.records import ImageRecord, ObjectRecord, ObjectSource, Revision
@@ -27,7 +27,12 @@ class ObjectTable:
         self._database = database
 
     def add(
-        self, image: ImageRecord, mask: BoolArray, label: int, prompt: Prompt | None, source: ObjectSource
+        self,
+        image: ImageRecord,
+        mask: BoolArray | RLE,
+        label: int,
+        prompt: Prompt | None,
+        source: ObjectSource,
     ) -> ObjectRecord:
         rle, at = _encoded(mask, image.shape[:2]), now()
         _check_source(source)
@@ -48,7 +53,7 @@ class ObjectTable:
         return self.get(object_id)
 
     def update(
-        self, object_id: int, mask: BoolArray, source: ObjectSource, prompt: Prompt | None
+        self, object_id: int, mask: BoolArray | RLE, source: ObjectSource, prompt: Prompt | None
     ) -> ObjectRecord:
         before, at = self.get(object_id), now()
         rle = _encoded(mask, before.rle.size)
@@ -133,12 +138,14 @@ class ObjectTable:
         return [_revision(row, size) for row in rows]
 
 
-def _encoded(mask: BoolArray, size: tuple[int, ...]) -> RLE:
-    if mask.shape != size:
-        raise BadInputError(f"the mask has the shape {mask.shape}, its image {size}")
-    if not mask.any():
+def _encoded(mask: BoolArray | RLE, size: tuple[int, ...]) -> RLE:
+    shape = mask.size if isinstance(mask, RLE) else mask.shape
+    if shape != size:
+        raise BadInputError(f"the mask has the shape {shape}, its image {size}")
+    rle = mask if isinstance(mask, RLE) else encode_mask(mask)
+    if not rle_area(rle):
         raise BadInputError("the mask is empty: remove the object instead")
-    return encode_mask(mask)
+    return rle
 
 
 def _check_source(source: str) -> None:
