@@ -31,6 +31,7 @@ class ViewerLayers:
     view_changed = Signal()  # another image may be shown: active layer, layer list or sliders changed
     mode_changed = Signal()  # the active layer, or what the mouse does on it, changed
     overlays_closed = Signal()  # somebody else removed one of our overlays
+    labels_closed = Signal()  # or the labels of an image that is still open
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -304,9 +305,10 @@ class ViewerLayers:
             self._drop_overlays()
             self.overlays_closed.emit()
         self._labels.pop(id(event.value), None)
-        self._labels = {
-            key: labels for key, labels in self._labels.items() if labels.layer is not event.value
-        }
+        for key, labels in list(self._labels.items()):
+            if labels.layer is event.value:
+                del self._labels[key]
+                self.labels_closed.emit()
         self._on_active()
 
     def _on_view(self) -> None:

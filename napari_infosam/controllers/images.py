@@ -46,6 +46,8 @@ class ImageController:
         self._settled.setTimeout(SETTLE_MS)
         self._settled.triggered.connect(self.refresh)
         layers.view_changed.connect(self._on_view)
+        layers.labels_closed.connect(self._on_labels_closed)
+        editor.touched.connect(self._on_touched)
         session.events.project.connect(self._on_project)
         session.events.prompting.connect(self._on_annotating)
         session.events.tool.connect(self._on_annotating)
@@ -54,6 +56,8 @@ class ImageController:
         """Record what was painted last, and follow the viewer no longer."""
         self._settled.cancel()
         self._layers.view_changed.disconnect(self._on_view)
+        self._layers.labels_closed.disconnect(self._on_labels_closed)
+        self._editor.touched.disconnect(self._on_touched)
         self._editor.leave()
 
     def refresh(self) -> None:
@@ -103,14 +107,22 @@ class ImageController:
         if self._session.image_id is None:
             self._identify()
 
-    def _identify(self) -> None:
+    def _on_touched(self) -> None:
+        if self._session.image_id is None:  # painted by napari's own tools, without any of ours
+            self._identify(painted=True)
+
+    def _on_labels_closed(self) -> None:
+        if self._session.objects:
+            self._session.say("The objects stay in the project; their layer comes back with the next change.")
+
+    def _identify(self, painted: bool = False) -> None:
         """Ask the project for the image; one that is being annotated becomes part of it."""
         session = self._session
         shown, project = session.shown, session.project
         if shown is None or project is None:
             return
         self._epoch += 1
-        epoch, add = self._epoch, session.prompting or session.tool is not None
+        epoch, add = self._epoch, painted or session.prompting or session.tool is not None
         self._worker.submit(
             lambda: identify(project, shown, add=add),
             lambda known: self._on_identified(shown, known),

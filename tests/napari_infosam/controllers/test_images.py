@@ -115,6 +115,41 @@ def test_what_was_painted_before_the_image_was_known_is_recorded(
     assert [(record.label, record.source) for record in project.objects()] == [(2, "brush")]
 
 
+def test_what_naparis_tools_paint_on_another_slice_is_recorded(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    layers = ViewerLayers(viewer)
+    editor = LabelEditor(session, layers)
+    images = ImageController(session, layers, cast(Any, worker), editor)
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    session.prompting = False
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: session.image_name == "stack [2]")
+    worker.run()
+    assert session.image_id is None
+    viewer.layers["stack labels"].fill((2, 5, 5), 7)
+    worker.run()
+    assert [(item.label, item.source) for item in session.objects] == [(7, "brush")]
+    images.close()
+
+
+def test_deleting_the_labels_layer_says_that_the_objects_stay(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    images.refresh()
+    worker.run()
+    viewer.layers.remove("cells labels")
+    assert "stay in the project" in session.status
+    assert len(project.objects()) == len(session.objects) == 1
+
+
 def test_what_was_painted_before_the_objects_were_seen_takes_nothing_from_them(
     images: ImageController,
     session: Session,
