@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -93,3 +94,12 @@ class LabelledImage:
 def count_objects(images: Sequence[LabelledImage]) -> int:
     """All labelled objects of the images."""
     return sum(len(image.objects()) for image in images)
+
+
+def labels_hash(image: LabelledImage) -> str:
+    """SHA-256 (hex) over the masks of an image's objects and the prompts that they were made with."""
+    digest = hashlib.sha256()
+    for item in image.objects():
+        prompt = item.prompt and (item.prompt.points, item.prompt.labels, item.prompt.box)
+        digest.update(repr((item.rle, prompt)).encode())
+    return digest.hexdigest()

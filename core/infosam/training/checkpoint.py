@@ -21,7 +21,7 @@ from torch import Tensor
 from infosam.training.files import CHECKPOINT_NAME as CHECKPOINT_NAME
 from infosam.types import BadInputError
 
-_FORMAT = "infosam-checkpoint-2"
+_FORMAT = "infosam-checkpoint-3"
 _GROUPS = ("student", "auxiliary", "optimiser", "best", "rng")
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from infosam import distributed
-from infosam.data.labelled import LabelledImage, count_objects
+from infosam.data.labelled import LabelledImage, count_objects, labels_hash
 from infosam.distill import Task, TrainingBatch
 from infosam.models.base import PromptableModel
 from infosam.models.device import has_fast_bfloat16
@@ -279,9 +279,7 @@ class Trainer:
         for name in ("device", "threads"):
             del settings[name]
         parts = {"training images": self._labelled, "validation images": self._held_out}
-        keys = {
-            name: [[image.key, len(image.objects())] for image in images] for name, images in parts.items()
-        }
+        keys = {name: [[image.key, labels_hash(image)] for image in images] for name, images in parts.items()}
         models = {
             "model": [self.student.name, self.student.sha256],
             "teacher": [self.teacher.name, self.teacher.sha256],

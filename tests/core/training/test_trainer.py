@@ -22,7 +22,9 @@ from infosam.types import (
     RUN_MODES,
     AdaptConfig,
     BadInputError,
+    BoolArray,
     Preparing,
+    Prompt,
     Report,
     RunMode,
     Started,
@@ -297,6 +299,30 @@ def test_another_runs_checkpoint_is_refused(
         )
         with pytest.raises(BadInputError, match=named):
             drain(other.run())
+
+
+def test_a_run_does_not_go_on_with_other_labels_of_the_same_images(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    def run(train: list[LabelledImage], held_out: list[LabelledImage], **options: Any) -> None:
+        drain(make_trainer(tiny_model, train, held_out, config_of(steps=5), folder=tmp_path, **options).run())
+
+    def relabelled(image: LabelledImage, mask: BoolArray, prompt: Prompt | None = None) -> LabelledImage:
+        changed = [LabelledObject(mask, prompt), *image.objects()[1:]]
+        return LabelledImage.from_array(image.image(), changed, name=image.name)
+
+    train, held_out = labelled_images(3)[:2], labelled_images(3)[2:]
+    run(train, held_out)
+    run(labelled_images(3)[:2], labelled_images(3)[2:], resume=True)
+    mask = train[0].objects()[0].mask
+    moved = relabelled(train[0], np.roll(mask, 1, axis=0))
+    prompted = relabelled(train[0], mask, Prompt(points=((5.0, 5.0),), labels=(1,)))
+    for other in (moved, prompted):
+        with pytest.raises(BadInputError, match="other training images:"):
+            run([other, *train[1:]], held_out, resume=True)
+    mask = held_out[0].objects()[0].mask
+    with pytest.raises(BadInputError, match="other validation images:"):
+        run(train, [relabelled(held_out[0], np.roll(mask, 1, axis=0))], resume=True)
 
 
 def test_cancel_keeps_the_best_so_far(tiny_model: PromptableModel, labelled_images: Make) -> None:
