@@ -18,13 +18,21 @@ class LabelledObject:
     """One object: its mask, and the prompt that it was made with where one is known.
 
     The mask is kept as run lengths, so that many objects of a large image fit in memory: `mask` decodes it
-    anew on every access. key: what tells the object apart from the others of its image.
+    anew on every access. key: what tells the object apart from the others of its image. whole: the object as
+    the whole image shows it, where this is how a part of the image does.
     """
 
-    def __init__(self, mask: BoolArray | RLE, prompt: Prompt | None = None, key: str = "") -> None:
+    def __init__(
+        self,
+        mask: BoolArray | RLE,
+        prompt: Prompt | None = None,
+        key: str = "",
+        whole: LabelledObject | None = None,
+    ) -> None:
         self.rle = mask if isinstance(mask, RLE) else encode_mask(mask)
         self.prompt = prompt
         self.key = key
+        self.whole = whole
 
     @property
     def mask(self) -> BoolArray:

@@ -36,12 +36,15 @@ class Batches:
     def __init__(self, data: SampleSet, model: PromptableModel, config: AdaptConfig) -> None:
         self._data = data
         self._by_image = data.by_image
+        self._objects = [sample.object for sample in data.samples]
         self._model = model
         self._config = config
 
     def __getitem__(self, step: int) -> TrainingBatch:
         config = self._config
-        numbers = choose_samples(self._by_image, step, config.batch_size, config.mode, config.seed)
+        numbers = choose_samples(
+            self._by_image, self._objects, step, config.batch_size, config.mode, config.seed
+        )
         samples = [self._data.samples[number] for number in numbers]
         images = sorted({sample.image for sample in samples})
         index = [images.index(sample.image) for sample in samples]

@@ -14,9 +14,14 @@ _MAX_IMAGES = 4  # the encoder's share of a step grows with them, the decoder's 
 
 
 def choose_samples(
-    by_image: Sequence[Sequence[int]], step: int, batch_size: int, mode: RunMode, seed: int
+    by_image: Sequence[Sequence[int]],
+    objects: Sequence[int],
+    step: int,
+    batch_size: int,
+    mode: RunMode,
+    seed: int,
 ) -> list[int]:
-    """The sample numbers of batch `step` (0, 1, ...): at least two, and never the same one twice.
+    """The sample numbers of batch `step` (0, 1, ...): at least two, and never two of the same object.
 
     official, paper: the samples in random order, an image each, batches of `batch_size`, the last incomplete
     one of every epoch dropped (the released scripts). clean: up to four images in random order with several
@@ -24,12 +29,17 @@ def choose_samples(
     drown the others.
 
     Args:
-        by_image: the sample numbers of each image; two samples in all, or more.
+        by_image: the sample numbers of each image.
+        objects: the object that each sample shows; two objects in all, or more. Only in clean mode several
+            samples may show one.
     """
-    total = sum(len(group) for group in by_image)
-    if total < 2:
-        raise ValueError(f"a batch compares its samples with each other: at least 2 are needed, not {total}")
+    different = len(set(objects))
+    if different < 2:
+        raise ValueError(
+            f"a batch compares its objects with each other: at least 2 are needed, not {different}"
+        )
     if mode != "clean":
+        total = len(objects)
         size = min(batch_size, total)
         epoch, batch = divmod(step, total // size)
         order = np.random.default_rng([seed, _ORDER, epoch]).permutation(
@@ -37,26 +47,31 @@ def choose_samples(
         )
         return [int(number) for number in order[batch * size : (batch + 1) * size]]
     rng = np.random.default_rng([seed, _CHOICE, step])
-    images = _images_of_step(by_image, step, batch_size, seed)
+    images = _images_of_step(by_image, objects, step, batch_size, seed)
     queues = [rng.permutation(by_image[image]).tolist() for image in images]
-    chosen: list[int] = []
+    chosen: dict[int, int] = {}  # the sample of each object
     while len(chosen) < batch_size and any(queues):
         for queue in queues:
             if queue and len(chosen) < batch_size:
-                chosen.append(queue.pop())
-    return chosen
+                number = queue.pop()
+                chosen.setdefault(objects[number], number)
+    return list(chosen.values())
 
 
-def _images_of_step(by_image: Sequence[Sequence[int]], step: int, batch_size: int, seed: int) -> list[int]:
-    """Images in random order, epoch after epoch: those of this step, and more until they hold two samples."""
+def _images_of_step(
+    by_image: Sequence[Sequence[int]], objects: Sequence[int], step: int, batch_size: int, seed: int
+) -> list[int]:
+    """Images in random order, epoch after epoch: those of this step, and more until they show two objects."""
     used = [image for image, group in enumerate(by_image) if group]
     wanted = min(_MAX_IMAGES, max(1, batch_size // 2), len(used))
     images: list[int] = []
+    shown: set[int] = set()
     position = step * wanted
-    while len(images) < wanted or sum(len(by_image[image]) for image in images) < 2:
+    while len(images) < wanted or len(shown) < 2:
         epoch, place = divmod(position, len(used))
         image = used[np.random.default_rng([seed, _ORDER, epoch]).permutation(len(used))[place]]
         if image not in images:
             images.append(image)
+            shown.update(objects[number] for number in by_image[image])
         position += 1
     return images

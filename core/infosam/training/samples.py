@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from infosam.data.intensity import to_rgb8
-from infosam.data.labelled import LabelledImage
+from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.rle import RLE, decode_mask, encode_mask
 from infosam.inference.preprocessing import preprocess
 from infosam.models.base import PromptableModel
@@ -21,10 +21,12 @@ from infosam.types import BoolArray, ImageEmbedding, Prompt, RunMode
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled object. image: its number. target: (S, S). recorded: the prompt that it was made with, in
+    """One labelled object, as one image shows it. image, object: their numbers; an object that two images
+    show, views of one, has the same in both. target: (S, S). recorded: the prompt that it was made with, in
     pixels of the model's input."""
 
     image: int
+    object: int
     target: RLE
     recorded: Prompt | None
 
@@ -55,6 +57,7 @@ class SampleSet:
         self.images = [image for image in images if image.objects()]
         self.samples: list[Sample] = []
         self.valid_sizes: list[tuple[int, int]] = []
+        self._objects: dict[LabelledObject, int] = {}
         self._model = model
         self._mode = mode
         self._store = store
@@ -64,6 +67,11 @@ class SampleSet:
     def side(self) -> int:
         """The side S of the model's input."""
         return self._model.image_size
+
+    @property
+    def n_objects(self) -> int:
+        """How many objects the samples show."""
+        return len(self._objects)
 
     @property
     def by_image(self) -> list[list[int]]:
@@ -93,7 +101,8 @@ class SampleSet:
         for item in image.objects():
             target = encode_mask(mask_to_input(self._model, item.mask))
             recorded = item.prompt and prompt_to_input(self._model, item.prompt, height, width)
-            self.samples.append(Sample(number, target, recorded))
+            known = self._objects.setdefault(item.whole or item, len(self._objects))
+            self.samples.append(Sample(number, known, target, recorded))
 
     def tensors(self, numbers: Sequence[int], device: torch.device) -> tuple[Tensor, ImageEmbedding | None]:
         """The pixels (B, 3, S, S) of the images `numbers`, and their embeddings."""

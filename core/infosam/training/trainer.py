@@ -62,11 +62,12 @@ class Outcome:
 class Trainer:
     """Trains a student by a task, on labelled images.
 
-    The teacher embeds every image once. Batches hold at least two different objects: the same
-    object under two prompts is one sample, since InfoSAM compares what samples look like, and one label gives
-    it nothing to compare. Validation is by image. A finished run keeps its last weights unless those of an
-    earlier validation are clearly better (`is_clearly_worse`); one that was stopped keeps those of the best.
-    With nothing held out the number of steps is fixed, the last weights are kept, and no score is claimed.
+    The teacher embeds every image once. Batches hold at least two different objects, and each of them once:
+    InfoSAM compares what samples look like, and one object under two prompts, or seen from two distances,
+    gives it nothing to compare. Validation is by image. A finished run keeps its last weights unless those of
+    an earlier validation are clearly better (`is_clearly_worse`); one that was stopped keeps those of the
+    best. With nothing held out the number of steps is fixed, the last weights are kept, and no score is
+    claimed.
 
     Every random draw of a step follows from the seed and the step, and torch's generators are in the
     checkpoint, so that a resumed run on the CPU ends with the same bits as an uninterrupted one. `clean` mode

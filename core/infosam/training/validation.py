@@ -40,14 +40,15 @@ class Validator:
     time.
 
     Of more than 128 objects, 128 are measured, chosen at random by `seed`; the card at the end measures them
-    all.
+    all. An object that several samples show counts once, by their mean.
     """
 
     def __init__(self, data: SampleSet, seed: int) -> None:
         self._data = data
-        count = len(data.samples)
         rng = np.random.default_rng(seed)
-        self._numbers = sorted(rng.permutation(count)[:_MAX_OBJECTS].tolist())
+        objects = sorted(rng.permutation(data.n_objects)[:_MAX_OBJECTS].tolist())
+        self._rows = {number: row for row, number in enumerate(objects)}
+        self._numbers = [number for number, sample in enumerate(data.samples) if sample.object in self._rows]
         masks = [data.samples[number].mask for number in self._numbers]
         self._prompts: dict[str, list[Prompt]] = {
             protocol: [evaluation_prompt(mask, protocol, rng) for mask in masks] for protocol in _PROTOCOLS
@@ -55,16 +56,19 @@ class Validator:
 
     @property
     def n_objects(self) -> int:
-        return len(self._numbers)
+        return len(self._rows)
 
     @torch.no_grad()
     def scores(self, model: PromptableModel) -> list[float]:
         """The IoU of each object, the mean of both prompts; `model` is put into eval mode."""
         model.eval()
-        scores = torch.zeros(len(self._numbers))
+        samples = [self._data.samples[number] for number in self._numbers]
+        rows = torch.tensor([self._rows[sample.object] for sample in samples])
+        counts = torch.bincount(rows)
+        scores = torch.zeros(self.n_objects)
         by_image: dict[int, list[int]] = {}
-        for place, number in enumerate(self._numbers):
-            by_image.setdefault(self._data.samples[number].image, []).append(place)
+        for place, sample in enumerate(samples):
+            by_image.setdefault(sample.image, []).append(place)
         for image, places in by_image.items():
             pixels, _ = self._data.tensors([image], model.device)
             embedding = model.encode(pixels)
@@ -75,7 +79,8 @@ class Validator:
                     prompts = [self._prompts[protocol][place] for place in chunk]
                     batch = prompt_batch(prompts, [0] * len(chunk), model.device)
                     found = self._overlap(model.decode(embedding, batch).logits[:, :1], targets, image)
-                    scores[torch.tensor(chunk)] += found / len(_PROTOCOLS)
+                    shown = rows[chunk]  # different objects, as all of one image are
+                    scores[shown] += found / (len(_PROTOCOLS) * counts[shown])
         scored: list[float] = scores.tolist()
         return scored
 

@@ -72,7 +72,7 @@ def _view(image: LabelledImage, tile: Tile, objects: list[LabelledObject]) -> La
         image.key,
         f"{image.name}, rows {tile.r0}-{tile.r1}, columns {tile.c0}-{tile.c1}",
         partial(_cut, image, tile),
-        [LabelledObject(item.mask[tile.window], _recorded(item, tile), item.key) for item in objects],
+        [LabelledObject(item.mask[tile.window], _recorded(item, tile), item.key, item) for item in objects],
         image.intensity,
     )
 

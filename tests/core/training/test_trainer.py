@@ -93,6 +93,23 @@ def test_small_objects_are_trained_on_from_nearer_but_counted_once(
     assert outcome.steps == 2
 
 
+def test_an_object_that_is_asked_for_on_two_tiles_is_measured_once(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    images = [on_a_large_ground(image) for image in labelled_images(3)]
+    larger = np.zeros(images[2].image().shape[:2], bool)
+    larger[100:124, 100:124] = True  # a click is looked at from where most objects, of 14 pixels, would be
+    held_out = LabelledImage.from_array(
+        images[2].image(), [*images[2].objects(), LabelledObject(larger)], name="held out"
+    )
+    trainer = make_trainer(tiny_model, images[:2], [held_out], config_of(zoom="auto", steps=1))
+    reports, _ = drain(trainer.run())
+    (started,) = of_kind(reports, Started)
+    assert of_kind(reports, Preparing)[-1].total == 2 + 3  # the larger one on two tiles, the others on one
+    assert {report.n_objects for report in of_kind(reports, Validated)} == {started.n_val_objects}
+    assert len(trainer.state.progress.best_scores) == started.n_val_objects
+
+
 def test_looking_closer_a_student_learns_how_large_its_objects_are(
     tiny_model: PromptableModel, labelled_images: Make
 ) -> None:
