@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -108,6 +109,7 @@ class Trainer:
         self._held_out = [image for image in validation if image.objects()]
         if config.zoom == "auto" and self._labelled:
             student.object_sizes = sizes_of(self._labelled)
+        self._read = lru_cache(maxsize=1)(LabelledImage.image)  # one after the other, all views of an image
         self._train = SampleSet(
             self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
         )
@@ -274,6 +276,7 @@ class Trainer:
                 yield Preparing("embedding images", done, total)
                 if self._cancelled():
                     return
+        self._read.cache_clear()
 
     def _identity(self) -> dict[str, Any]:
         settings = asdict(self.config)
@@ -292,7 +295,8 @@ class Trainer:
         sizes = self.student.object_sizes
         if sizes is None:
             return list(images)
-        return [view for image in images for view in views(image, self.student.image_size, sizes.extent)]
+        size = self.student.image_size
+        return [view for image in images for view in views(image, size, sizes.extent, self._read)]
 
     def _checkpoint_path(self) -> Path:
         if self._folder is None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from infosam import distill, peft
@@ -108,6 +109,26 @@ def test_an_object_that_is_asked_for_on_two_tiles_is_measured_once(
     assert of_kind(reports, Preparing)[-1].total == 2 + 3  # the larger one on two tiles, the others on one
     assert {report.n_objects for report in of_kind(reports, Validated)} == {started.n_val_objects}
     assert len(trainer.state.progress.best_scores) == started.n_val_objects
+
+
+def test_the_views_of_an_image_are_prepared_from_one_reading_of_it(
+    tiny_model: PromptableModel, labelled_images: Make
+) -> None:
+    read: list[str] = []
+
+    def counted(image: LabelledImage, name: str) -> LabelledImage:
+        def load() -> NDArray[Any]:
+            read.append(name)
+            return image.image()
+
+        objects = [*image.objects(), LabelledObject(image.objects()[0].mask[::-1, ::-1])]  # far away
+        return LabelledImage(image.key, name, load, objects, image.intensity)
+
+    images = [counted(on_a_large_ground(image), str(k)) for k, image in enumerate(labelled_images(3))]
+    trainer = make_trainer(tiny_model, images[:2], images[2:], config_of(zoom="auto", steps=1))
+    reports, _ = drain(trainer.run())
+    assert of_kind(reports, Preparing)[-1].total == 6
+    assert read == ["0", "1", "2"]
 
 
 def test_looking_closer_a_student_learns_how_large_its_objects_are(

@@ -83,6 +83,32 @@ def test_views_stay_the_image_they_are_of(image: LabelledImage) -> None:
     assert all(view.name.startswith("field") for view in found)
 
 
+def test_where_to_look_is_found_without_the_pixels_and_without_whole_masks(
+    image: LabelledImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("not to be asked for")
+
+    unread = LabelledImage(image.key, image.name, fail, image.objects(), image.intensity)  # type: ignore[arg-type]
+    monkeypatch.setattr(LabelledObject, "mask", property(fail))
+    assert views(unread, SIZE, sizes_of([unread]).extent)
+
+
+def test_a_view_shows_what_its_tile_cuts_out_of_an_uneven_object(image: LabelledImage) -> None:
+    mask = np.zeros(SHAPE, bool)
+    mask[100:160, 200:230] = np.random.default_rng(0).random((60, 30)) < 0.9
+    mask[190:200, 200:210] = True  # apart from the rest
+    item = LabelledObject(mask)
+    found = views(LabelledImage("", "", image.image, [item], image.intensity), SIZE, extent=10)
+    assert len(found) == 2  # a box around both parts is looked at from far, a click from near
+    for view in found:
+        (shown,) = view.objects()
+        assert (shown.whole or shown) is item
+        place = [p for p in np.ndindex(SHAPE) if np.array_equal(view.image()[0, 0], image.image()[p])]
+        height, width = view.image().shape[:2]
+        assert any(np.array_equal(shown.mask, mask[r : r + height, c : c + width]) for r, c in place)
+
+
 def test_published_runs_see_whole_images() -> None:
     assert AdaptConfig(zoom="auto").zoom == "auto"
     with pytest.raises(ValueError, match="needs the mode clean"):
