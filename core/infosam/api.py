@@ -14,7 +14,7 @@ import torch
 from infosam import distributed
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project, default_project_folder
-from infosam.data.readers import read_data
+from infosam.data.readers import choose, read_data
 from infosam.distill import uses_teacher
 from infosam.inference.adapter import load_adapter, read_adapter_info
 from infosam.inference.cache import EmbeddingCache
@@ -76,7 +76,8 @@ def evaluate(
     """Mean scores of a model on labelled data; see `inference.evaluate.evaluate` for what is returned.
 
     Args:
-        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images.
+        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images. Images without objects
+            are left out.
         model: a model or its name.
         prompt: box, point, points3, points5 or road5.
         protocol: clean (means over objects) or official (as InfoSAM's released scripts; means over images).
@@ -129,7 +130,8 @@ def adapt(
     saved. Seeds torch's global generator. Processes that torchrun starts share one run.
 
     Args:
-        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images.
+        data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images. Images without objects
+            are left out.
         model: the pre-trained model or its name.
         config: method and settings; its device is used where `model` is a name.
         out: the adapter's folder. None makes one, in the project if `data` is one, else in the user's data.
@@ -187,13 +189,18 @@ def _teacher(name: str, model: PromptableModel, method: str) -> PromptableModel:
 def read_images(
     data: Data, *, objects: str, limit: int | None, seed: int, revision: int | None = None
 ) -> list[LabelledImage]:
-    """The labelled images behind any kind of `data`; `objects` says nothing about a project's, `limit` and
-    `revision` nothing about a list's."""
+    """The labelled images behind any kind of `data`; `objects` says nothing about a project's or a list's.
+
+    Raises:
+        BadInputError: the data cannot be used, hold no objects, or have no revisions where one is asked for.
+    """
     if isinstance(data, Project):
         return read_data(data.folder, limit=limit, seed=seed, revision=revision)
     if isinstance(data, str | os.PathLike):
         return read_data(Path(data), objects=objects, limit=limit, seed=seed, revision=revision)
-    return list(data)
+    if revision is not None:
+        raise BadInputError("only a project has revisions, and a list of images is none")
+    return choose(data, limit=limit, seed=seed)
 
 
 def new_adapter_folder(data: Data) -> Path:

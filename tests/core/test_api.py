@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import infosam
-from infosam.api import Adapter, adapt, evaluate
+from infosam.api import Adapter, adapt, evaluate, read_images
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.project import Project
 from infosam.data.scenes import make_scene
@@ -24,7 +24,7 @@ from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.models.catalogue import ModelSpec
 from infosam.models.pocket.build import build_pocket
-from infosam.training.adaptation import RELATION_NAME
+from infosam.training.adaptation import RELATION_NAME, Adaptation
 from infosam.training.checkpoint import CHECKPOINT_NAME
 from infosam.types import AdaptConfig, BadInputError, Failed, Finished, InfoSAMError, Report, Started, Step
 from tests.core.conftest import TINY
@@ -183,6 +183,44 @@ def test_exclude_leaves_out_what_the_adapter_has_seen(
     assert evaluate(images, model=tiny_model, exclude=tmp_path)["n_images"] == 2
     with pytest.raises(BadInputError, match="has seen all 3 images"):
         evaluate(images[:3], model=tiny_model, exclude=tmp_path)
+
+
+def test_a_limit_chooses_of_a_list_as_it_does_of_a_folder(
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    labelled_folder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"list": labelled_images(5), "folder": labelled_folder(5)}
+    for seed in range(3):
+        kept = {
+            kind: [image.key for image in read_images(data, objects="auto", limit=2, seed=seed)]
+            for kind, data in given.items()
+        }
+        assert len(kept["list"]) == 2
+        assert kept["list"] == kept["folder"]
+    assert evaluate(given["list"], model=tiny_model, limit=2)["n_images"] == 2
+    with pytest.raises(BadInputError, match="limit must be at least 1, not 0"):
+        evaluate(given["list"], model=tiny_model, limit=0)
+
+
+def test_a_list_of_images_has_no_revisions(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    run = adapt(labelled_images(2), model=tiny_model, config=QUICK, out=tmp_path, revision=3)
+    failed = next(run)
+    assert isinstance(failed, Failed)
+    assert "only a project has revisions" in failed.reason
+
+
+def test_images_without_objects_are_not_held_out(tiny_model: PromptableModel, labelled_images: Make) -> None:
+    images = labelled_images(6)
+    bare = [LabelledImage(image.key, image.name, image.image, []) for image in images[2:]]
+    for seed in range(3):
+        config = replace(QUICK, seed=seed)
+        run = Adaptation(tiny_model, [*images[:2], *bare], config, Path("not written"))
+        assert sorted(image.name for image in run.train + run.validation) == ["image 0", "image 1"]
+        assert len(run.validation) == 1
 
 
 def test_one_image_is_too_few_to_measure(

@@ -38,10 +38,20 @@ def read_data(
     Raises BadInputError naming the file or folder that cannot be used.
     """
     check_rule(objects)
+    source = Path(source)
+    return _chosen(_entries(source, objects, revision), str(source), limit, seed)
+
+
+def choose(
+    images: Sequence[LabelledImage], *, limit: int | None = None, seed: int = 0
+) -> list[LabelledImage]:
+    """Of a list of images, those that `read_data` would read if they lay in a folder in this order."""
+    return _chosen([partial(_already_read, image) for image in images], "the list of images", limit, seed)
+
+
+def _chosen(entries: Sequence[Entry], source: str, limit: int | None, seed: int) -> list[LabelledImage]:
     if limit is not None and limit < 1:
         raise BadInputError(f"limit must be at least 1, not {limit}")
-    source = Path(source)
-    entries = _entries(source, objects, revision)
     images = _read(entries, _order(len(entries), limit, seed), limit)
     if not images:
         raise BadInputError(f"{source} holds no labelled objects: label at least one object in one image")

@@ -43,7 +43,8 @@ class Adaptation:
 
     Args:
         model: the pre-trained model; it stays as it is.
-        images: all labelled images; some are held out to measure on where there are enough.
+        images: all labelled images; some are held out to measure on where there are enough. Those without
+            objects are left out.
         config: method and settings.
         folder: for the checkpoint while the run trains, and the adapter after it.
         current: the folder of the adapter in use, to compare with, or None.
@@ -64,7 +65,8 @@ class Adaptation:
         teacher: PromptableModel | None = None,
     ) -> None:
         self.model, self.config, self.folder = model, config, folder
-        self.train, self.validation = hold_out(images, config.val_fraction, config.seed)
+        labelled = [image for image in images if image.objects()]
+        self.train, self.validation = hold_out(labelled, config.val_fraction, config.seed)
         torch.manual_seed(config.seed)
         self.student = peft.inject(model, peft.config_for(config.peft, config.mode))
         self.teacher = teacher or model
