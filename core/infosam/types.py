@@ -6,6 +6,7 @@ for it. Coordinates are (row, column) everywhere; boxes are pixel edges (r0, c0,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -338,14 +339,21 @@ class AdaptConfig:
                 f"batch_size must be at least 2, not {self.batch_size}: InfoSAM compares the prompts of a "
                 "batch with each other, and for a single one its losses and gradients are exactly zero"
             )
-        if self.lr is not None and not self.lr > 0:
-            raise ValueError(f"lr must be positive, not {self.lr}")
+        if self.lr is not None and not 0 < self.lr < math.inf:
+            raise ValueError(f"lr must be positive and finite, not {self.lr}")
         if not 0 < self.final_lr_ratio <= 1:
             raise ValueError(f"final_lr_ratio must lie in (0, 1], not {self.final_lr_ratio}")
         if not 0 <= self.val_fraction < 1:
             raise ValueError(f"val_fraction must lie in [0, 1), not {self.val_fraction}")
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be positive, not {self.alpha}")
+        if not 0 < self.alpha < math.inf:
+            raise ValueError(f"alpha must be positive and finite, not {self.alpha}")
+        for name in ("rkd_weight", "lambda_compress", "lambda_distill"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, and finite, not {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
         if self.relation not in RELATIONS:
             raise ValueError(f"relation must be one of {', '.join(RELATIONS)}, not {self.relation!r}")
         if self.relation_terms not in RELATION_TERMS:
