@@ -83,7 +83,7 @@ def load_adapter(folder: str | Path, model: PromptableModel) -> PromptableModel:
 
     Raises:
         BadInputError: there is no adapter, it is damaged, or it belongs to another model.
-        InfoSAMError: it was written by a newer version of this library.
+        InfoSAMError: it was written by another version of this library, in another format.
     """
     folder = Path(folder)
     info = read_adapter_info(folder)

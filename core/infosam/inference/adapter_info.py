@@ -22,7 +22,7 @@ from infosam.peft import config_of, config_to_dict, trainable_state
 from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, ObjectSizes, Scores
 
 INFO_NAME = "adapter.json"
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("napari-infosam", "torch", "segment-anything", "sam2", "safetensors")
 
 
@@ -103,7 +103,7 @@ def read_adapter_info(folder: str | Path) -> AdapterInfo:
 
     Raises:
         BadInputError: the folder holds no adapter, or a damaged one.
-        InfoSAMError: the adapter was written by a newer version of this library.
+        InfoSAMError: the adapter was written by another version of this library, in another format.
     """
     path = Path(folder) / INFO_NAME
     if not path.is_file():
@@ -113,8 +113,13 @@ def read_adapter_info(folder: str | Path) -> AdapterInfo:
         found = int(data["format"])
         if found > FORMAT:
             raise InfoSAMError(
-                f"the adapter {folder} has format {found}, and this version of infosam reads up to {FORMAT}: "
+                f"the adapter {folder} has format {found}, and this version of infosam reads {FORMAT}: "
                 "update infosam"
+            )
+        if found < FORMAT:
+            raise InfoSAMError(
+                f"the adapter {folder} was written by an earlier version of infosam, in format {found}: "
+                "train it again"
             )
         return _from_json(data)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -370,7 +370,8 @@ def remove(name: str) -> Callable[[Path], None]:
         (edit(object_sizes={"extent": 3, "spread": 1, "width": "2"}), "width of objects must be a positive"),
         (edit(object_sizes={"extent": 3}), r"adapter\.json is damaged \(TypeError"),
         (edit(training=3), r"damaged \(TypeError: training must be a dict"),
-        (edit(format=99), "has format 99, and this version of infosam reads up to 1: update"),
+        (edit(format=99), "has format 99, and this version of infosam reads 2: update"),
+        (edit(format=1), "was written by an earlier version of infosam, in format 1: train it again"),
         (edit(base_model="sam_vit_b"), "belongs to sam_vit_b, not to sam_pocket"),
         (
             edit(base_hash="file:abc"),
