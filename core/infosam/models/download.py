@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
 from infosam.types import InfoSAMError
 
@@ -48,6 +49,8 @@ def sha256_of(path: Path) -> str:
 def fetch(download: Download, progress: Progress | None = None) -> Path:
     """The verified file on disk, downloaded if it is not there yet; an interrupted download goes on.
 
+    Of processes that ask for one file at a time, one downloads it and the others wait.
+
     Raises:
         InfoSAMError: no network, a wrong hash, a truncated file, or a folder that cannot be written. The
             message names the address, the expected hash and the folder where a hand-downloaded file is found.
@@ -82,13 +85,18 @@ def _retrieve(download: Download, path: Path, progress: Progress | None) -> None
 
     downloader = ResumingDownloader(path.with_name(path.name + ".part"), progress)
     try:
-        pooch.retrieve(
-            download.url,
-            known_hash=f"sha256:{download.sha256}",
-            fname=path.name,
-            path=path.parent,
-            downloader=downloader,
-        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(path.name + ".lock")):
+            if path.exists():  # another process was faster
+                _verify(download, path)
+                return
+            pooch.retrieve(
+                download.url,
+                known_hash=f"sha256:{download.sha256}",
+                fname=path.name,
+                path=path.parent,
+                downloader=downloader,
+            )
     except requests.RequestException as error:
         raise InfoSAMError(
             f"could not download {download.url}: {error}. {_by_hand(download, path)}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -18,7 +22,8 @@ HASH = hashlib.sha256(CONTENT).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT: in ranges at /weights.pth, only whole at /whole.pth, half of it at /cut.pth."""
+    """Serves CONTENT: in ranges at /weights.pth, only whole at /whole.pth and, after a while, /slow.pth, half
+    of it at /cut.pth."""
 
     protocol_version = "HTTP/1.1"
 
@@ -36,6 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         else:
             self._headers(200, len(CONTENT))
+        if self.path == "/slow.pth":
+            time.sleep(1)  # the others come meanwhile
         end = len(CONTENT) // 2 if self.path == "/cut.pth" else len(CONTENT)
         self.wfile.write(CONTENT[start:end])
         self.close_connection = True
@@ -72,6 +79,11 @@ def _download(server: ThreadingHTTPServer, file: str, sha256: str = HASH) -> Dow
     return Download(f"http://127.0.0.1:{server.server_port}/{file}", sha256, len(CONTENT))
 
 
+def _files(cache: Path) -> list[str]:
+    """What lies in the cache, but for the locks of downloads, which stay."""
+    return sorted(file.name for file in cache.iterdir() if file.suffix != ".lock")
+
+
 def test_a_file_is_fetched_once_with_progress(server: ThreadingHTTPServer, cache: Path) -> None:
     seen: list[tuple[int, int]] = []
     download = _download(server, "weights.pth")
@@ -82,7 +94,26 @@ def test_a_file_is_fetched_once_with_progress(server: ThreadingHTTPServer, cache
     assert seen == sorted(seen)
     assert fetch(download) == path
     assert len(server.asked) == 1  # type: ignore[attr-defined]
-    assert [file.name for file in cache.iterdir()] == ["weights.pth"]
+    assert _files(cache) == ["weights.pth"]
+
+
+def test_processes_that_start_together_share_one_download(server: ThreadingHTTPServer, cache: Path) -> None:
+    program = (
+        "import sys; from infosam.models.download import Download, fetch;"
+        "sys.stdin.readline(); print(fetch(Download(sys.argv[1], sys.argv[2], int(sys.argv[3]))))"
+    )
+    url = f"http://127.0.0.1:{server.server_port}/slow.pth"
+    command = [sys.executable, "-c", program, url, HASH, str(len(CONTENT))]
+    processes = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate()[0].strip() for process in processes]
+    assert answers == [str(cache / "slow.pth")] * 3
+    assert (cache / "slow.pth").read_bytes() == CONTENT
+    assert server.asked == [("/slow.pth", None)]  # type: ignore[attr-defined]
+    assert _files(cache) == ["slow.pth"]
 
 
 def test_an_interrupted_download_goes_on(server: ThreadingHTTPServer, cache: Path) -> None:
@@ -94,7 +125,7 @@ def test_an_interrupted_download_goes_on(server: ThreadingHTTPServer, cache: Pat
     assert server.asked == [("/weights.pth", "bytes=1000000-")]  # type: ignore[attr-defined]
     assert seen[0][0] > 1_000_000
     assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert [file.name for file in cache.iterdir()] == ["weights.pth"]
+    assert _files(cache) == ["weights.pth"]
 
 
 def test_a_complete_part_needs_no_more_bytes(server: ThreadingHTTPServer, cache: Path) -> None:
@@ -128,7 +159,7 @@ def test_a_damaged_part_is_found_out_and_the_next_attempt_is_clean(
     (cache / "weights.pth.part").write_bytes(b"\0" * 1_000_000)
     with pytest.raises(InfoSAMError, match=r"not the official file and was deleted.*Try again"):
         fetch(_download(server, "weights.pth"))
-    assert list(cache.iterdir()) == []
+    assert _files(cache) == []
     assert fetch(_download(server, "weights.pth")).read_bytes() == CONTENT
 
 
@@ -136,7 +167,7 @@ def test_a_wrong_hash_names_what_was_expected(server: ThreadingHTTPServer, cache
     expected = "0" * 64
     with pytest.raises(InfoSAMError, match=f"not the official file.*{expected}"):
         fetch(_download(server, "weights.pth", expected))
-    assert list(cache.iterdir()) == []
+    assert _files(cache) == []
 
 
 def test_an_address_that_is_gone(server: ThreadingHTTPServer) -> None:
