@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from infosam.models.device import resolve_device
+from infosam.models.download import sha256_of
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.models.pocket.resize import resize_state
 from infosam.models.pocket.weights import export_pocket
@@ -19,9 +22,16 @@ from infosam.models.sam.adaptor import SamModel
 from infosam.training.pretrain_config import PretrainConfig, Stage
 from infosam.training.pretrain_data import batches
 from infosam.training.pretrain_score import PretrainScores, held_out_scores
-from infosam.training.pretrain_state import PretrainState, enlarge, fresh_state, load_state, save_state
+from infosam.training.pretrain_state import (
+    PretrainState,
+    check_settings,
+    enlarge,
+    fresh_state,
+    load_state,
+    save_state,
+)
 from infosam.training.pretrain_step import train_step
-from infosam.types import Step
+from infosam.types import BadInputError, Step
 
 __all__ = ["CHECKPOINT", "WEIGHTS", "PretrainConfig", "PretrainScores", "Stage", "averaged_model", "pretrain"]
 
@@ -29,6 +39,8 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "sam_pocket.safetensors"
+# These change where and how fast a run goes, and what is said of it meanwhile.
+_UNDECIDING = ("device", "threads", "workers", "score_every", "save_every")
 
 
 def pretrain(
@@ -45,11 +57,16 @@ def pretrain(
     closed; with `resume`, a run goes on from it with the same result as if it had not been cut. The averaged
     weights are exported beside it, as they ship, when `minutes` or the steps are over.
     A finished run only scores. `known` weights begin a new run, as far as they fit it (`fresh_state`).
+
+    Raises:
+        BadInputError: the checkpoint is damaged or of a run with other settings or `known` weights, or these
+            cannot be used.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     out.mkdir(parents=True, exist_ok=True)
-    state = _start(config, out / CHECKPOINT, resume, known)
+    settings = _settings(config, known)
+    state = _start(config, settings, out / CHECKPOINT, resume, known)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     try:
         while state.step < config.steps and not _is_over(deadline):
@@ -59,11 +76,11 @@ def pretrain(
                     state, replace(config.architecture, image_size=stage.size), config.weight_decay
                 )
             with ThreadPoolExecutor(config.shards) as pool:
-                yield from _run_stage(config, state, pool, stage, end, deadline, out / CHECKPOINT)
+                yield from _run_stage(config, state, pool, stage, end, deadline, out / CHECKPOINT, settings)
         export_pocket(averaged_model(state, config.architecture), out / WEIGHTS)
         yield _score(state)
     finally:
-        save_state(state, out / CHECKPOINT, asdict(config))
+        save_state(state, out / CHECKPOINT, settings)
 
 
 def averaged_model(state: PretrainState, architecture: PocketConfig) -> SamModel:
@@ -73,9 +90,27 @@ def averaged_model(state: PretrainState, architecture: PocketConfig) -> SamModel
     return model.eval().requires_grad_(False)
 
 
-def _start(config: PretrainConfig, checkpoint: Path, resume: bool, known: Path | None) -> PretrainState:
+def _settings(config: PretrainConfig, known: Path | None) -> dict[str, Any]:
+    """What decides the weights of a run, as JSON values."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    for name in _UNDECIDING:
+        del settings[name]
+    try:
+        return {**settings, "known weights": None if known is None else sha256_of(known)}
+    except OSError as error:
+        raise BadInputError(f"{known} holds no weights to begin with: {error}") from error
+
+
+def _start(
+    config: PretrainConfig,
+    settings: Mapping[str, Any],
+    checkpoint: Path,
+    resume: bool,
+    known: Path | None,
+) -> PretrainState:
     device = resolve_device(config.device)
     if resume and checkpoint.exists():
+        check_settings(checkpoint, settings)
         state = load_state(checkpoint, config.architecture, config.weight_decay, device)
         log.info("going on from step %d of %d", state.step, config.steps)
         return state
@@ -96,6 +131,7 @@ def _run_stage(
     end: int,
     deadline: float | None,
     checkpoint: Path,
+    settings: Mapping[str, Any],
 ) -> Iterator[Step | PretrainScores]:
     state.choose(config.part)
     steps = range(state.step, end)
@@ -107,7 +143,7 @@ def _run_stage(
         lr = config.learning_rate(state.step - 1)
         yield Step(state.step, config.steps, losses, lr, seconds, pace * (config.steps - state.step))
         if state.step % config.save_every == 0:
-            save_state(state, checkpoint, asdict(config))
+            save_state(state, checkpoint, settings)
         if state.step % config.score_every == 0:
             yield _score(state)
         if _is_over(deadline):

@@ -76,7 +76,7 @@ def fresh_state(
     """Random weights from torch's global generator, before the first step.
 
     known: exported weights, perhaps of another architecture or input size, which are taken over where name
-    and shape agree. Raises BadInputError if that file cannot be read.
+    and shape agree. Raises BadInputError if that file cannot be read, or agrees nowhere.
     """
     model = build_pocket(architecture)
     initialise(model)
@@ -97,6 +97,10 @@ def _take_over(model: SamModel, known: Path) -> None:
     like = model.network.state_dict()
     resized = resize_state({name: tensor for name, tensor in tensors.items() if name in like}, like)
     agreeing = {name: tensor for name, tensor in resized.items() if tensor.shape == like[name].shape}
+    if not agreeing:
+        raise BadInputError(
+            f"{known} holds no weights of this model: name a file that pre-training has written"
+        )
     model.network.load_state_dict(agreeing, strict=False)
 
 
@@ -148,6 +152,27 @@ def save_state(state: PretrainState, path: Path, settings: Mapping[str, Any]) ->
     os.replace(part, path)
 
 
+def check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Raise BadInputError unless `save_state` wrote `path` with these settings, which are JSON values."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            saved = json.loads(file.metadata()["pretrain"])["settings"]
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise _not_of_this_run(path, error) from error
+    changed = [name for name, value in settings.items() if saved.get(name) != value]
+    if changed:
+        raise BadInputError(
+            f"the checkpoint {path} belongs to a run with other {', '.join(changed)}: give the same "
+            "settings, choose another folder, or start without resuming"
+        )
+
+
+def _not_of_this_run(path: Path, error: Exception) -> BadInputError:
+    return BadInputError(
+        f"{path} is no checkpoint of this run ({error}): remove it, or start without resuming"
+    )
+
+
 def load_state(
     path: Path, architecture: PocketConfig, weight_decay: float, device: torch.device
 ) -> PretrainState:
@@ -162,9 +187,7 @@ def load_state(
         dense = DenseHead(architecture.out_chans).to(device)
         dense.load_state_dict(_under("dense/", tensors))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BadInputError(
-            f"{path} is no checkpoint of this run ({error}): remove it, or start without resuming"
-        ) from error
+        raise _not_of_this_run(path, error) from error
     model.train().requires_grad_(True)
     parameters = _parameters(model, dense)
     optimizer = build_optimizer(parameters, weight_decay)

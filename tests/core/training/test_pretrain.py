@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from infosam.models.pocket.build import PocketConfig, build_pocket
 from infosam.models.pocket.weights import export_pocket
@@ -116,6 +116,35 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     assert (tmp_path / CHECKPOINT).read_bytes() == b"nothing"
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("seed", 7), ("part", "judge"), ("lr", 1e-3), ("stages", (Stage(32, 2, 3), Stage(64, 1, 4)))],
+)
+def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path, setting: str, value: object) -> None:
+    run(CONFIG, tmp_path, stop_after=2)
+    with pytest.raises(BadInputError, match=f"belongs to a run with other {setting}: give the same"):
+        run(replace(CONFIG, **{setting: value}), tmp_path)
+    assert state_of(tmp_path)[1] == 2
+
+
+def test_a_run_does_not_go_on_with_other_known_weights(tmp_path: Path) -> None:
+    known = [tmp_path / f"{seed}.safetensors" for seed in range(2)]
+    for seed, path in enumerate(known):
+        torch.manual_seed(seed)
+        export_pocket(build_pocket(TINY), path)
+    list(pretrain(CONFIG, out=tmp_path, minutes=0, known=known[0]))
+    for other in (None, known[1]):
+        with pytest.raises(BadInputError, match="belongs to a run with other known weights"):
+            next(pretrain(CONFIG, out=tmp_path, known=other))
+    assert isinstance(next(pretrain(CONFIG, out=tmp_path, minutes=0, known=known[0])), PretrainScores)
+
+
+def test_a_run_goes_on_elsewhere_and_at_another_pace(tmp_path: Path) -> None:
+    run(CONFIG, tmp_path, stop_after=2)
+    other = replace(CONFIG, threads=None, save_every=5, score_every=500)
+    assert [report.step for report in run(other, tmp_path)] == [3, 4, 5, 6, 6]
+
+
 def test_the_loss_falls_on_scenes_seen_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +202,15 @@ def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
     broken.write_bytes(b"nothing")
     with pytest.raises(BadInputError, match="holds no weights to begin with"):
         list(pretrain(CONFIG, out=tmp_path / "run", known=broken))
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "weights.safetensors"
+    save_file({"conv.weight": torch.zeros(3)}, other)
+    with pytest.raises(BadInputError, match="holds no weights of this model"):
+        list(pretrain(CONFIG, out=tmp_path / "run", known=other))
+    with pytest.raises(BadInputError, match="holds no weights to begin with"):
+        list(pretrain(CONFIG, out=tmp_path / "run", known=tmp_path / "missing"))
 
 
 def test_a_line_a_pixel_wide_is_not_lost_at_low_resolution() -> None:
