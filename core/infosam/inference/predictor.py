@@ -100,7 +100,8 @@ class Predictor:
             BadInputError: the image has another shape or no numbers.
             InfoSAMError: the GPU's memory does not suffice.
         """
-        pixels = np.asarray(image)
+        # Tiles are read later, when the caller may have changed the array.
+        pixels = np.array(image) if self.zoom == "auto" else np.asarray(image)
         check_image(pixels)
         intensity = intensity or intensity_range(pixels)
         content = "" if self.cache is None else content_hash(pixels)

@@ -312,6 +312,21 @@ def test_another_adapter_or_model_embeds_again(model: PromptableModel) -> None:
     assert len(cache) == 3
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_tiles_show_the_image_that_was_set_though_the_array_has_changed(
+    model: PromptableModel, shared: bool
+) -> None:
+    image = _noise(300, 400, 3)
+    expected = Predictor(model, zoom="auto").set_image(image).predict(box=(20, 30, 40, 50)).logits
+    cache = EmbeddingCache(1 << 23) if shared else None
+    changing = image.copy()
+    predictor = Predictor(model, zoom="auto", cache=cache).set_image(changing)
+    changing[:] = 255 - changing
+    assert np.array_equal(predictor.predict(box=(20, 30, 40, 50)).logits, expected)
+    later = Predictor(model, zoom="auto", cache=cache).set_image(image)
+    assert np.array_equal(later.predict(box=(20, 30, 40, 50)).logits, expected)
+
+
 def test_a_model_in_training_is_never_cached(model: PromptableModel) -> None:
     cache = EmbeddingCache(1 << 20)
     model.mask_decoder().requires_grad_(True)
