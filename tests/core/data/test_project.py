@@ -93,6 +93,8 @@ def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         pixels(10, (30, 40, 3)).astype(np.float32) / 7,
         pixels(11) / 7.0,
         pixels(12) > 100,
+        pixels(12, (30, 40, 3)) > 100,
+        pixels(12, (30, 40, 4)) > 100,
         pixels(13, (1, 1)),
         pixels(14, (30, 3)),
         pixels(15)[::2, ::-1],

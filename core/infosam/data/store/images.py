@@ -97,8 +97,8 @@ def read_recorded(record: ImageRecord) -> NDArray[Any]:
             f"{record.path} is missing, from which {record.name!r} was annotated: put it back"
         )
     image = read_image(record.path)
-    if record.is_copy and image.size == math.prod(record.shape):  # TIFF has no channel axis of length one
-        image = image.reshape(record.shape)
+    if record.is_copy and image.size == math.prod(record.shape):  # what `_write_copy` had to change
+        image = image.reshape(record.shape).astype(record.dtype, copy=False)
     if content_hash(image) != record.content_hash:
         raise BadInputError(
             f"{record.path} has changed since {record.name!r} was annotated: put the old file back, "
@@ -122,7 +122,9 @@ def _holds(path: Path, key: str) -> bool:
 
 def _write_copy(array: NDArray[Any], path: Path) -> Path:
     """Write a TIFF under another name first, so that a file of the final name is always whole."""
-    pixels = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array  # see read_recorded
+    # TIFF has no channel axis of length one, and no colours of one bit; see read_recorded.
+    pixels = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    pixels = pixels.astype(np.uint8) if pixels.dtype == np.bool_ else pixels
     colour = pixels.ndim == 3
     partial = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part.tif")
     try:
