@@ -52,9 +52,10 @@ def benchmark(
     with ResultStore(place) as results:
         missing = [] if stored else [item for item in asked if results.get(item) is None]
         if jobs:
+            command = ["infosam", "benchmark", str(recipe), "--store", str(place), "--device", device]
+            command += [] if threads is None else ["--threads", str(threads)]
             for item in missing:
-                command = ["infosam", "benchmark", str(recipe), "--store", str(place), "--run", item.id]
-                typer.echo(shlex.join(command))
+                typer.echo(shlex.join([*command, "--run", item.id]))
             return
         if dry_run:
             seconds = [results.typical_seconds(item.model) for item in missing]

@@ -92,11 +92,13 @@ def test_a_killed_comparison_goes_on_and_runs_nothing_twice(recipe: Path) -> Non
 def test_a_dry_run_runs_nothing_and_a_scheduler_gets_one_command_per_run(recipe: Path) -> None:
     plan = run(recipe, "--dry-run")
     assert "3 of 3 runs to do: no run yet to go by" in plan
-    jobs = run(recipe, "--jobs").splitlines()
+    jobs = run(recipe, "--jobs", "--device", "cpu", "--threads", "1").splitlines()
     assert len(jobs) == 3
     assert not stored(recipe)
     arguments = shlex.split(jobs[0])
     assert arguments[:2] == ["infosam", "benchmark"]
+    assert arguments[arguments.index("--device") + 1] == "cpu"
+    assert arguments[arguments.index("--threads") + 1] == "1"
     subprocess.run([sys.executable, "-m", "infosam.cli", *arguments[1:]], check=True, capture_output=True)
     assert list(stored(recipe)) == [arguments[-1]]
     assert "2 of 3 runs to do: about" in run(recipe, "--dry-run")
