@@ -107,10 +107,11 @@ def box_around(points: Sequence[tuple[float, float]], extent: float) -> Box:
 
 
 def within(points: NDArray[np.floating[Any]], box: Box) -> NDArray[np.bool_]:
-    """Which of N pixel centres, (N, 2) row and column, lie in a box; (N,)."""
+    """Which of N positions, (N, 2) row and column, lie in a box, (N,): half-open, as it is, so that what lies
+    between two boxes belongs to one of them."""
     r0, c0, r1, c1 = box
     inside: NDArray[np.bool_] = np.all(
-        (points >= (r0 - 0.5, c0 - 0.5)) & (points <= (r1 - 0.5, c1 - 0.5)), axis=1
+        (points >= (r0 - 0.5, c0 - 0.5)) & (points < (r1 - 0.5, c1 - 0.5)), axis=1
     )
     return inside
 

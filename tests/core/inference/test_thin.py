@@ -14,7 +14,7 @@ from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.evaluate import SeenImage, Settings
 from infosam.inference.thin import is_line, joined, width_of, without_specks
-from infosam.inference.tiles import Tile, cover
+from infosam.inference.tiles import Tile, cover, prompt_in, within
 from infosam.inference.zoom import answer, to_image
 from infosam.metrics import iou
 from infosam.models.base import PromptableModel
@@ -78,6 +78,16 @@ def test_few_tiles_cover_a_line() -> None:
     assert 4 <= len(tiles) <= 6  # 850 pixels long
     assert cover(points[:0], 2, (SIDE, SIDE)) == []
     assert cover(points[:1], 0, (SIDE, SIDE)) == [Tile(0, 0, 0, SIDE, SIDE)]
+
+
+def test_a_tile_that_only_touches_a_box_is_not_looked_at() -> None:
+    shape, box = (1000, 1000), (250.0, 100.0, 700.0, 900.0)
+    edge = np.array([(249.5, column) for column in np.arange(101.5, 900, 4.0)])  # seen on 2 x 4 pixels
+    points = edge[within(edge, box)]
+    assert len(points)
+    for level in (1, 2, 3):
+        for tile in cover(points, level, shape):
+            assert prompt_in(tile, Prompt(box=box)).box is not None
 
 
 def test_a_thin_line_is_seen_better_part_by_part(model: PromptableModel, cracked: LabelledImage) -> None:
