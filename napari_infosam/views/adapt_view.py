@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from infosam.types import AdaptConfig
 from napari_infosam.models.adapt_run import Run
@@ -13,8 +13,9 @@ from napari_infosam.models.adapt_state import Interrupted
 from napari_infosam.models.preflight import Preflight
 from napari_infosam.views.card_view import CardView
 from napari_infosam.views.collapsible import Collapsible
-from napari_infosam.views.colours import PRIMARY, WARNING
+from napari_infosam.views.colours import PRIMARY
 from napari_infosam.views.curves_view import CurvesView
+from napari_infosam.views.message import Message
 from napari_infosam.views.method_view import MethodView
 from napari_infosam.views.run_view import RunView
 
@@ -34,15 +35,12 @@ class AdaptView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._preflight = Preflight()
-        self._plan = _label()
-        self._notice = _label()
-        self._notice.setTextFormat(Qt.TextFormat.PlainText)
+        self._plan, self._notice, self._blocked = Message(), Message(), Message()
         self._method = MethodView()
         self._adapt = QPushButton("Adapt")
         self._adapt.setToolTip("Fine-tune the model on everything labelled so far, in the background")
         self._adapt.setStyleSheet(PRIMARY)
         self._adapt.clicked.connect(lambda: self.adapt_requested.emit(self._method.value()))
-        self._blocked = _label()
         self._advanced = Collapsible("Advanced", self._method)
         self._interrupted = _Interrupted()
         self._run = RunView()
@@ -108,7 +106,7 @@ class AdaptView(QWidget):
         for widget in (self._plan, self._adapt, self._advanced):
             widget.setVisible(free)
         self._adapt.setEnabled(not blocked)
-        self._blocked.setText(f"<span style='color: {WARNING}'>●</span> {escape(blocked)}")
+        self._blocked.setHtml(f"<span class='warning'>●</span> {escape(blocked)}")
         self._blocked.setVisible(free and bool(blocked))
 
 
@@ -120,7 +118,7 @@ class _Interrupted(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = _label()
+        self._text = Message()
         resume, forget = QPushButton("Resume"), QPushButton("Forget")
         resume.setToolTip("Go on from the last checkpoint")
         forget.setToolTip("Leave it, and delete its checkpoint")
@@ -139,9 +137,3 @@ class _Interrupted(QWidget):
         self.setVisible(value is not None)
         if value is not None:
             self._text.setText(f"A training run of {value.when} was interrupted.")
-
-
-def _label() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    return label

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from infosam.types import Card, Scores
-from napari_infosam.views.colours import BETTER, PRIMARY, WORSE
+from napari_infosam.views.colours import PRIMARY
+from napari_infosam.views.message import Message
 
 PROMPTS = {
     "point": "1 click",
@@ -15,6 +16,7 @@ PROMPTS = {
     "box": "Box",
     "road5": "5 random points",
 }
+TITLE = "<b>The new model on images it was not trained on</b> (mean IoU)"
 NOISE = 0.005  # a smaller difference of mean IoU is shown as none
 NOT_MEASURED = (
     "<b>The new model is ready, but was not measured.</b> "
@@ -31,15 +33,8 @@ class CardView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._value: Card | None = None
-        self._title = _label("<b>The new model on images it was not trained on</b> (mean IoU)")
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setVerticalSpacing(2)
-        self._basis = _label()
-        self._verdict = _label()
-        self._note = _label()
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
+        self._title, self._table, self._basis, self._verdict, self._note = (Message() for _ in range(5))
+        self._title.setHtml(TITLE)
         self._accept = accept = QPushButton("Accept")
         accept.setToolTip("Go on annotating with the new model")
         accept.clicked.connect(self.accept_requested)
@@ -54,10 +49,8 @@ class CardView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self._title)
-        layout.addLayout(self._grid)
-        for label in (self._basis, self._verdict, self._note):
-            layout.addWidget(label)
+        for message in (self._title, self._table, self._basis, self._verdict, self._note):
+            layout.addWidget(message)
         layout.addLayout(buttons)
         self.setValue(None)
 
@@ -70,35 +63,40 @@ class CardView(QWidget):
         if value is None:
             return
         measured = [name for name, scores in value.new.items() if scores.iou is not None]
-        self._fill(value, measured)
-        self._title.setVisible(bool(measured))
-        self._basis.setVisible(bool(measured))
+        for message in (self._title, self._table, self._basis):
+            message.setVisible(bool(measured))
         if measured:
+            self._table.setHtml(_table(value, measured))
             self._basis.setText(_basis(value.new[measured[0]]))
-        self._verdict.setText(_verdict(value, measured))
-        self._verdict.setVisible(bool(self._verdict.text()))
+        verdict = _verdict(value, measured)
+        self._verdict.setHtml(verdict)
+        self._verdict.setVisible(bool(verdict))
         worse = _is_worse(value, measured)
         self._accept.setStyleSheet("" if worse else PRIMARY)
         self._discard.setStyleSheet(PRIMARY if worse else "")
         self._note.setText(value.note)
         self._note.setVisible(bool(value.note))
 
-    def _fill(self, card: Card, measured: list[str]) -> None:
-        """One row per prompt, one column per model."""
-        while (item := self._grid.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.deleteLater()
-        if not measured:
-            return
-        columns = {"Pre-trained": card.pretrained, "In use": card.current, "New": card.new}
-        shown = {title: scores for title, scores in columns.items() if scores is not None}
-        for column, title in enumerate(("Prompt", *shown, "Change")):
-            self._grid.addWidget(_cell(title, faint=True, left=column == 0), 0, column)
-        for row, name in enumerate(measured, start=1):
-            self._grid.addWidget(_cell(PROMPTS.get(name, name), left=True), row, 0)
-            for column, scores in enumerate(shown.values(), start=1):
-                self._grid.addWidget(_cell(_number(scores.get(name))), row, column)
-            self._grid.addWidget(_cell(_change(_gain(card, name))), row, len(shown) + 1)
+
+def _table(card: Card, measured: list[str]) -> str:
+    """Rich text: one row per prompt, one column per model."""
+    columns = {"Pre-trained": card.pretrained, "In use": card.current, "New": card.new}
+    shown = {title: scores for title, scores in columns.items() if scores is not None}
+    titles = [f"<span class='faint'>{title}</span>" for title in ("Prompt", *shown, "Change")]
+    rows = [
+        [
+            PROMPTS.get(name, name),
+            *(_number(scores.get(name)) for scores in shown.values()),
+            _change(_gain(card, name)),
+        ]
+        for name in measured
+    ]
+    return f"<table width='100%'>{''.join(_row(cells) for cells in (titles, *rows))}</table>"
+
+
+def _row(cells: list[str]) -> str:
+    first, *others = cells
+    return f"<tr><td>{first}</td>{''.join(f'<td align=right>{cell}</td>' for cell in others)}</tr>"
 
 
 def _gain(card: Card, prompt: str) -> float | None:
@@ -123,7 +121,7 @@ def _verdict(card: Card, measured: list[str]) -> str:
     if not measured:
         return NOT_MEASURED
     if _is_worse(card, measured):
-        warning = f"<b style='color: {WORSE}'>The new model is worse than the one in use.</b>"
+        warning = "<b class='bad'>The new model is worse than the one in use.</b>"
         return f"{warning} Discard it, label more and try again."
     gains = _gains(card, measured)
     if gains and max(gains) <= NOISE:
@@ -147,17 +145,4 @@ def _change(gain: float | None) -> str:
         return "–"
     if abs(gain) <= NOISE:
         return f"{gain:+.3f}"
-    return f"<b style='color: {BETTER if gain > 0 else WORSE}'>{gain:+.3f}</b>"
-
-
-def _label(text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label
-
-
-def _cell(text: str, *, faint: bool = False, left: bool = False) -> QLabel:
-    cell = QLabel(f"<span style='color: gray'>{text}</span>" if faint else text)
-    side = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
-    cell.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-    return cell
+    return f"<b class='{'good' if gain > 0 else 'bad'}'>{gain:+.3f}</b>"

@@ -82,9 +82,9 @@ class Chart(QWidget):
         self._legend.setText("&nbsp; ".join(_legend(line) for line in lines if line.in_legend))
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """napari changes its theme by a new style sheet."""
+        """napari changes its theme by a new style sheet, and that the palette."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.StyleChange:
+        if event is not None and event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
             self._take_theme()
 
     def _new_item(self, line: Line, depth: int) -> Any:
@@ -97,7 +97,7 @@ class Chart(QWidget):
         return item
 
     def _take_theme(self) -> None:
-        background, text = theme_colours()
+        background, text = theme_colours(self)
         self._plot.setBackground(background)
         for side, title in self._titles.items():
             axis = self._item.getAxis(side)

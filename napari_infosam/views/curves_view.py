@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from infosam.types import Step, Validated
 from napari_infosam.models.adapt_run import Run
 from napari_infosam.models.smoothing import smoothed
-from napari_infosam.views.colours import BETTER, SERIES
+from napari_infosam.views.colours import BEST, SERIES
 
 if TYPE_CHECKING:
     from napari_infosam.views.chart import Chart, Line
@@ -116,5 +116,5 @@ def _iou_lines(validations: tuple[Validated, ...]) -> list[Line]:
     best = np.nanargmax(y) if np.isfinite(y).any() else 0
     return [
         Line("held-out images", x, y, SERIES[0], dots=6),
-        Line("best so far", x[[best]], y[[best]], BETTER, width=0, dots=11),
+        Line("best so far", x[[best]], y[[best]], BEST, width=0, dots=11),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -18,7 +18,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-CHECKED_STYLE = "QPushButton:checked { background-color: #2a7de1; color: white; font-weight: bold; }"
+from napari_infosam.views.colours import tones
+from napari_infosam.views.message import Message
+
+CHECKED_STYLE = "QPushButton:checked { background-color: #3b6fd4; color: white; font-weight: bold; }"
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,8 @@ class PromptView(QWidget):
         self._busy.setRange(0, 0)
         self._busy.setTextVisible(False)
         self._busy.setFixedHeight(4)
-        self._status = _text()
-        self._hint = _text()
-        self._hint.setStyleSheet("color: #8f99a6;")  # readable on napari's dark and light themes
+        self._status = Message(lines=2)
+        self._hint = Message(lines=2)
         self._arrange()
         self.setValue(self._value)
 
@@ -133,7 +135,7 @@ class PromptView(QWidget):
             button.setEnabled(value.enabled)
             button.setChecked(value.tool == name)
         self._sign.setText("+  object" if value.positive else "−  background")
-        self._sign.setStyleSheet(f"color: {'#3ddc60' if value.positive else '#ff4d4d'};")
+        self._colour_sign()
         chosen = f"mask {value.candidate + 1} of {value.n_candidates}  ·  {value.score:.2f}"
         self._candidate.setText(chosen if value.n_candidates else "no mask yet")
         self._candidate.setEnabled(bool(value.n_candidates))
@@ -146,22 +148,24 @@ class PromptView(QWidget):
         self._overwrite.setChecked(value.overwrite)
         # The line keeps its height, so that the panel does not jump.
         self._busy.setRange(0, 0 if value.busy else 1)
-        self._status.setText(value.status)
-        self._status.setStyleSheet("color: #ff8a65;" if value.problem else "")
-        self._hint.setText(value.hint)
+        self._status.setText(value.status, "bad" if value.problem else "")
+        self._hint.setText(value.hint, "faint")
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Another theme brings other colours."""
+        super().changeEvent(event)
+        self._colour_sign()
+
+    def _colour_sign(self) -> None:
+        colours = tones(self)
+        style = f"color: {colours.good if self._value.positive else colours.bad};"
+        if style != self._sign.styleSheet():
+            self._sign.setStyleSheet(style)
 
 
 def _line() -> QLabel:
     label = QLabel()
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    return label
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setAlignment(Qt.AlignmentFlag.AlignTop)
-    label.setMinimumHeight(2 * label.fontMetrics().lineSpacing() + 2)  # two lines: the panel does not jump
     return label
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_infosam.models.adapt_run import Run
-from napari_infosam.views.colours import BAR, WARNING
+from napari_infosam.views.colours import BAR
+from napari_infosam.views.message import Message
 
 RESOLUTION = 1000
 
@@ -23,8 +24,7 @@ class RunView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._value = Run()
-        self._text = QLabel()
-        self._text.setWordWrap(True)
+        self._text = Message()
         self._bar = QProgressBar()
         self._bar.setRange(0, RESOLUTION)
         self._bar.setTextVisible(False)
@@ -56,8 +56,9 @@ class RunView(QWidget):
 
     def setValue(self, value: Run) -> None:
         self._value = value
-        self._text.setText(value.progress or _outcome(value))
-        self._text.setVisible(bool(self._text.text()))
+        said = value.progress or _outcome(value)
+        self._text.setHtml(said)
+        self._text.setVisible(bool(said))
         self._bar.setVisible(value.is_active)
         self._cancel.setVisible(value.is_active and not value.cancelling)
         self._stop.setVisible(value.is_active and value.cancelling)
@@ -77,5 +78,5 @@ def _outcome(run: Run) -> str:
     kept = "" if run.phase == "cancelled" else " Your labels are safe."
     resume = " Training can be resumed from its last checkpoint." if run.resumable else ""
     message, advice = escape(run.message), escape(f" {run.advice}".rstrip())
-    mark = "" if run.phase == "cancelled" else f"<span style='color: {WARNING}'>●</span> "
+    mark = "" if run.phase == "cancelled" else "<span class='warning'>●</span> "
     return f"{mark}<b>{message}</b>{advice}{kept}{resume}"

@@ -20,9 +20,11 @@ from napari_infosam.models.smoothing import smoothed
 from napari_infosam.views.adapt_view import AdaptView
 from napari_infosam.views.card_view import CardView
 from napari_infosam.views.curves_view import CurvesView
+from napari_infosam.views.message import Message
 from napari_infosam.views.method_view import MethodView
 
 WIDTH = 350
+LONG = "7402e0d864fa82708a20fbd15bc84245" * 8
 READY = Preflight(14, 4, 1, seconds=150)
 
 
@@ -51,8 +53,14 @@ def card(
 
 def text(view: QWidget) -> str:
     """What the visible labels say, as it reads."""
-    labels = [label for label in view.findChildren(QLabel) if label.isVisibleTo(view)]
-    return "\n".join(QTextDocumentFragment.fromHtml(label.text()).toPlainText() for label in labels)
+    parts = [part for part in view.findChildren((QLabel, Message)) if part.isVisibleTo(view)]
+    return "\n".join(_words(part) for part in parts)
+
+
+def _words(part: QLabel | Message) -> str:
+    if isinstance(part, Message):
+        return part.toPlainText()
+    return QTextDocumentFragment.fromHtml(part.text()).toPlainText()
 
 
 def buttons(view: QWidget) -> set[str]:
@@ -181,6 +189,24 @@ def test_the_section_fits_its_width(view: AdaptView, qtbot: QtBot, run: Run) -> 
     button(view, "Advanced").click()
     view.setInterrupted(Interrupted(Path("run"), "3 October, 14:05"))
     view.setNotice("The new model is in use. Go on annotating: more labels make the next one better.")
+    view.setRun(run)
+    view.show()
+    qtbot.waitExposed(view)
+    assert view.minimumSizeHint().width() <= WIDTH
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        apply(
+            running(), Failed(f"the download from https://{LONG} is damaged", f"its hash is {LONG}", False)
+        ),
+        apply(running(), Finished("done", "run", card(0.7, note=LONG), 200, 60.0)),
+    ],
+)
+def test_a_word_without_end_does_not_widen_the_section(view: AdaptView, qtbot: QtBot, run: Run) -> None:
+    view.setNotice(LONG)
+    view.setPreflight(Preflight(problem=LONG))
     view.setRun(run)
     view.show()
     qtbot.waitExposed(view)

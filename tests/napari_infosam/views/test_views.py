@@ -6,7 +6,14 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QCheckBox, QComboBox, QFileDialog, QTreeWidget, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QTreeWidget,
+    QWidget,
+)
 
 from napari_infosam.views.model_view import AdapterItem, ModelItem, ModelPanel, ModelView
 from napari_infosam.views.objects_view import ObjectRow, ObjectsView
@@ -80,6 +87,18 @@ def test_setting_a_value_asks_for_nothing(prompt_view: PromptView, qtbot: QtBot)
 def test_long_texts_do_not_widen_the_panel(prompt_view: PromptView) -> None:
     prompt_view.setValue(PromptPanel(image="a very long name " * 20, status="word " * 60, hint="word " * 60))
     assert prompt_view.minimumSizeHint().width() <= WIDTH
+
+
+def test_a_word_without_end_leaves_every_button_in_the_panel(prompt_view: PromptView, qtbot: QtBot) -> None:
+    prompt_view.resize(WIDTH, 600)
+    prompt_view.show()
+    qtbot.waitExposed(prompt_view)
+    prompt_view.setValue(PromptPanel(status=f"The SHA-256 is {'7402e0d8' * 32}.", problem=True))
+    qtbot.wait(50)
+    assert prompt_view.width() == WIDTH
+    for text in ("Eraser", "Clear", "Redo"):
+        found = button(prompt_view, text)
+        assert found.mapTo(prompt_view, found.rect().topRight()).x() < WIDTH
 
 
 def test_models_and_adapters_are_chosen_by_name_and_folder(qtbot: QtBot, tmp_path: Path) -> None:
