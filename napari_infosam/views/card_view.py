@@ -132,8 +132,7 @@ def _verdict(card: Card, measured: list[str]) -> str:
 def _basis(scores: Scores) -> str:
     objects = "1 object" if scores.n_objects == 1 else f"{scores.n_objects} objects"
     images = "1 held-out image" if scores.n_images == 1 else f"{scores.n_images} held-out images"
-    caution = " Few objects: take the difference with care." if scores.n_objects < 10 else ""
-    return f"Measured on {objects} in {images}.{caution}"
+    return f"Measured on {objects} in {images}."
 
 
 def _number(scores: Scores | None) -> str:

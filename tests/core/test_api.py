@@ -20,13 +20,24 @@ from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.project import Project
 from infosam.data.scenes import make_scene
 from infosam.inference.adapter import load_adapter
+from infosam.inference.adapter_info import read_adapter_info
 from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.models.catalogue import ModelSpec
 from infosam.models.pocket.build import build_pocket
 from infosam.training.adaptation import RELATION_NAME, Adaptation
 from infosam.training.checkpoint import CHECKPOINT_NAME
-from infosam.types import AdaptConfig, BadInputError, Failed, Finished, InfoSAMError, Report, Started, Step
+from infosam.types import (
+    AdaptConfig,
+    BadInputError,
+    Failed,
+    Finished,
+    InfoSAMError,
+    Report,
+    Started,
+    Step,
+    Zoom,
+)
 from tests.core.conftest import TINY
 
 Make = Callable[..., list[LabelledImage]]
@@ -282,6 +293,22 @@ def test_every_run_starts_from_the_pre_trained_weights(
         drain(adapt(images, model=tiny_model, config=QUICK, out=tmp_path / name))
     first, second = ((tmp_path / name / "adapter.safetensors").read_bytes() for name in ("first", "second"))
     assert first == second
+
+
+@pytest.mark.parametrize(("zoom", "said"), [("off", False), ("auto", True)])
+def test_weights_that_did_not_change_are_told_apart_from_what_did(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path, zoom: Zoom, said: bool
+) -> None:
+    """Cancelled after a step that changed nothing; with zoom auto the adapter still knows its objects."""
+    stop = False
+    config = replace(QUICK, lr=1e-12, zoom=zoom)
+    run = adapt(labelled_images(3), model=tiny_model, config=config, out=tmp_path, cancelled=lambda: stop)
+    for report in run:
+        stop = stop or isinstance(report, Step)
+    note = read_adapter_info(tmp_path).card.note  # type: ignore[union-attr]
+    assert "the weights are as they were before training" in note
+    assert ("how large your objects are" in note) is said
+    assert note.count("chance") == 1
 
 
 def test_cancelled_before_the_first_step(

@@ -26,6 +26,11 @@ TOO_FEW = (
     "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
     "trained on everything, for a fixed number of steps."
 )
+NO_GAIN = "No step scored better than the start: the weights are as they were before training."
+ONLY_SIZES = (
+    "What is new is that the model knows how large your objects are, and looks for them at that size: scores "
+    "may differ by that alone."
+)
 FEW_OBJECTS = 20  # measured on fewer, a score says little
 UNTRAINED = "The run was cancelled before its first step: this adapter has learnt nothing."
 
@@ -144,9 +149,7 @@ class Adaptation:
         if not self.validation:
             notes.append(TOO_FEW)
         if self.validation and outcome.best_step == 0:
-            notes.append(
-                "No step scored better than the start: the weights are as they were before training."
-            )
+            notes.append(NO_GAIN if self.student.object_sizes is None else f"{NO_GAIN} {ONLY_SIZES}")
         if 0 < count_objects(self.validation) < FEW_OBJECTS:
             notes.append("With so few objects, a few hundredths more or less may be chance.")
         if self._current_info is not None:

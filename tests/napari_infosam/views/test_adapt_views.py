@@ -275,11 +275,11 @@ def test_the_card_says_what_was_gained(qtbot: QtBot, value: Card, said: str, uns
     assert "another run" not in text(view)
 
 
-def test_few_objects_are_pointed_out(qtbot: QtBot) -> None:
+def test_what_was_measured_is_said_and_its_caution_is_the_cards_own(qtbot: QtBot) -> None:
     view = CardView()
     qtbot.addWidget(view)
-    view.setValue(Card({"box": scores(0.5, 3)}, {"box": scores(0.6, 3)}))
-    assert "Measured on 3 objects in 2 held-out images. Few objects" in text(view)
+    view.setValue(Card({"box": scores(0.5, 3)}, {"box": scores(0.6, 3)}, note="Few objects."))
+    assert text(view).endswith("Measured on 3 objects in 2 held-out images.\nFew objects.")
     view.setValue(Card({"box": Scores(0.5, 0.5, 0.5, 1, 1)}, {"box": Scores(0.6, 0.6, 0.6, 1, 1)}))
     assert "Measured on 1 object in 1 held-out image." in text(view)
 
