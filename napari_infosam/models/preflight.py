@@ -43,7 +43,8 @@ class Preflight:
         unknown = " The time left is shown once it trains."
         time = f" At most {about(self.seconds)}." if self.seconds else unknown
         if not self.n_val_images:
-            return f"{labelled}: all train. With a second labelled image, the gain can be measured.{time}"
+            missing = "a second labelled image" if self.n_images == 1 else "more objects"
+            return f"{labelled}: all train. With {missing}, the gain can be measured.{time}"
         train = self.n_images - self.n_val_images
         return f"{labelled}: {train} to train on, {self.n_val_images} held out to measure.{time}"
 

@@ -250,9 +250,12 @@ def test_one_image_is_too_few_to_measure(
 def test_nothing_is_held_out_where_one_object_would_be_left(
     tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
 ) -> None:
-    reports, _ = drain(adapt(labelled_images(2, n_objects=1), model=tiny_model, config=QUICK, out=tmp_path))
+    images = labelled_images(2, n_objects=1)
+    reports, adapter = drain(adapt(images, model=tiny_model, config=QUICK, out=tmp_path))
     started = next(report for report in reports if isinstance(report, Started))
     assert (started.n_objects, started.n_val_images) == (2, 0)
+    assert adapter.info.card is not None
+    assert "label more of them" in adapter.info.card.note
 
 
 def test_one_object_fails_with_the_reason(

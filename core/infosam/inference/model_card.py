@@ -55,7 +55,7 @@ _MEASURES = {
     f"boundary F1 ({BOUNDARY_TOLERANCE} px)": "boundary_f1",
 }
 _NOTHING_MEASURED = (
-    "Too few labelled images to measure: nothing was held out, so it is not known how good this adapter is."
+    "Too few labels to measure: nothing was held out, so it is not known how good this adapter is."
 )
 
 

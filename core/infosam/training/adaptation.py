@@ -22,10 +22,9 @@ from infosam.training.trainer import Outcome, Trainer
 from infosam.types import AdaptConfig, Card, Finished, Preparing, Report, Scores
 
 RELATION_NAME = "relation.safetensors"
-TOO_FEW = (
-    "Too few labelled images to measure: label objects in a second image to see scores. This adapter was "
-    "trained on everything, for a fixed number of steps."
-)
+TOO_FEW_IMAGES = "Too few labelled images to measure: label objects in a second image to see scores."
+TOO_FEW_OBJECTS = "Too few labelled objects to measure: label more of them to see scores."
+ALL_TRAINED = "This adapter was trained on everything, for a fixed number of steps."
 NO_GAIN = "No step scored better than the start: the weights are as they were before training."
 ONLY_SIZES = (
     "What is new is that the model knows how large your objects are, and looks for them at that size: scores "
@@ -147,7 +146,8 @@ class Adaptation:
         """What the numbers of the card do not say."""
         notes = []
         if not self.validation:
-            notes.append(TOO_FEW)
+            several = len({image.key for image in self.train if image.objects()}) > 1
+            notes += [TOO_FEW_OBJECTS if several else TOO_FEW_IMAGES, ALL_TRAINED]
         if self.validation and outcome.best_step == 0:
             notes.append(NO_GAIN if self.student.object_sizes is None else f"{NO_GAIN} {ONLY_SIZES}")
         if 0 < count_objects(self.validation) < FEW_OBJECTS:

@@ -229,7 +229,7 @@ def test_the_card_claims_no_score_that_was_not_measured(
     round_to_half(student)
     save_adapter(student, tmp_path, info_of(student, card=card))
     text = (tmp_path / "README.md").read_text()
-    assert "Too few labelled images to measure" in text
+    assert "Too few labels to measure" in text
     assert "IoU" not in text
 
 

@@ -18,6 +18,12 @@ from napari_infosam.models.preflight import Preflight
             "",
         ),
         (
+            Preflight(3, 2),
+            "3 objects on 2 images: all train. With more objects, the gain can be measured. "
+            "The time left is shown once it trains.",
+            "",
+        ),
+        (
             Preflight(12, 4, 1, seconds=130),
             "12 objects on 4 images: 3 to train on, 1 held out to measure. At most 2 min.",
             "",
