@@ -64,8 +64,9 @@ class ViewerLayers:
     # ------------------------------------------------------------------------------------- the shown image
 
     @property
-    def has_image(self) -> bool:
-        return self._image is not None
+    def image_name(self) -> str:
+        """The name of the image that prompts would go to, usable or not; empty if none is open."""
+        return "" if self._image is None else str(self._image.name)
 
     def is_open(self, shown: ShownImage) -> bool:
         """Whether the layer of an image is still in the viewer."""

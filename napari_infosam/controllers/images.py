@@ -67,9 +67,9 @@ class ImageController:
             shown = self._layers.shown()
         except BadInputError as error:
             self._leave()
-            session.image_name = ""
+            session.image_name = name = self._layers.image_name
             session.shown = None
-            session.say(str(error) if self._layers.has_image else "", problem=self._layers.has_image)
+            session.say(str(error) if name else "", problem=bool(name))
             return
         if session.shown is not None and session.shown.key == shown.key:
             return

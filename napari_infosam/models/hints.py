@@ -7,6 +7,8 @@ from napari_infosam.models.session import Session
 
 def hint(session: Session) -> str:
     """What the user can do now."""
+    if session.shown is None and session.image_name:
+        return "This image takes no prompts as it is shown now."
     if session.shown is None:
         return "Open an image, or one from File › Open Sample › InfoSAM."
     if session.tool is not None:

@@ -36,7 +36,8 @@ class Session:
     it is. device: where the model runs. embed_seconds: what embedding an image took, 0 before the first.
     project: the `infosam.Project` in use (opaque here); adapters_version: grows when its adapters change.
 
-    shown: the image that prompts go to, if there is one; image_name: its name; image_id: its id in the
+    shown: the image that prompts go to, if there is one; image_name: its name, or that of an open image which
+    takes no prompts as it is shown; image_id: its id in the
     project, None while it is not known there. objects: what is committed on it. n_labelled_images,
     n_labelled_objects: what the whole project holds.
 

@@ -21,7 +21,7 @@ def lies_like(layer: Any, other: Any) -> bool:
 
 def test_no_image_is_refused(qapp: Any) -> None:
     layers = ViewerLayers(ViewerModel())
-    assert not layers.has_image
+    assert not layers.image_name
     with pytest.raises(BadInputError, match="Open an image"):
         layers.shown()
 

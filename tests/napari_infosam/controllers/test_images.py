@@ -14,6 +14,7 @@ from infosam.types import Prompt
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.hints import hint
 from napari_infosam.models.session import Session
 from tests.napari_infosam.conftest import HeldWorker, disc
 
@@ -278,3 +279,25 @@ def test_an_image_that_cannot_be_used_is_explained(
     assert session.shown is None
     assert session.problem
     assert "channels" in session.status
+
+
+def test_an_image_in_the_3d_view_is_still_open_and_takes_no_prompts(
+    session: Session, worker: HeldWorker, qapp: Any
+) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((3, 40, 60), np.uint8), name="stack")
+    images = ImageController(
+        session, layers := ViewerLayers(viewer), cast(Any, worker), LabelEditor(session, layers)
+    )
+    images.refresh()
+    viewer.dims.ndisplay = 3
+    images.refresh()
+    assert (session.shown, session.image_name) == (None, "stack")
+    assert "2-D view" in session.status
+    assert session.problem
+    assert "Open an image" not in hint(session)
+    viewer.layers.clear()
+    images.refresh()
+    assert (session.image_name, session.status) == ("", "")
+    assert "Open an image" in hint(session)
+    images.close()

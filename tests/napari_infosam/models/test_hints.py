@@ -28,6 +28,7 @@ def candidates(count: int) -> Segmentation:
 def test_each_state_has_its_own_hint() -> None:
     cases = [
         Case("Open an image"),
+        Case("takes no prompts", {"image_name": "stack"}),
         Case("Press Prompt", {"shown": SHOWN}),
         Case("Click on an object", {"shown": SHOWN, "prompting": True}),
         Case("Strokes are saved", {"shown": SHOWN, "prompting": True, "tool": "brush", "suspended": True}),
