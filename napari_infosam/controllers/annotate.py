@@ -128,7 +128,7 @@ class AnnotateController:
         """Take back the last prompt, commit, stroke or deletion."""
         self._editor.record_strokes()
         change = self._history.last_done
-        if self._at_its_place(change) and self._history.undo() and change is not None:
+        if self._at_its_place(change, "undo") and self._history.undo() and change is not None:
             self.session.say(f"Undone: {change.name}.")
 
     @guarded
@@ -136,16 +136,19 @@ class AnnotateController:
         """Do again what was undone last."""
         self._editor.record_strokes()
         change = self._history.last_undone
-        if self._at_its_place(change) and self._history.redo() and change is not None:
+        if self._at_its_place(change, "redo") and self._history.redo() and change is not None:
             self.session.say(f"Done again: {change.name}.")
 
     # ------------------------------------------------------------------------------------------- private
 
-    def _at_its_place(self, change: Change | None) -> bool:
-        """Whether the image is shown on which a change was made; if not, show that and change nothing."""
+    def _at_its_place(self, change: Change | None, what: str) -> bool:
+        """Whether the image is shown on which a change was made; if not, show that and change nothing.
+
+        what: "undo" or "redo".
+        """
         session = self.session
         if change is None:
-            session.say("There is nothing to undo.")
+            session.say(f"There is nothing to {what}.")
             return False
         if change.place is None or (session.shown is not None and session.shown.key == change.place.key):
             if session.image_id is None and not change.transient:
@@ -153,10 +156,12 @@ class AnnotateController:
                 return False
             return True
         if self._layers.show(change.place):
-            session.say(f"This is where the last {change.name} was made: once more to take it back.")
+            session.say(f"This is where the last {change.name} was made: once more to {what} it.")
         else:
             self._history.forget(lambda other: other is change)
-            session.say(f"The {change.name} stays: {change.place.name} is no longer open.", problem=True)
+            session.say(
+                f"The {change.name} stays as it is: {change.place.name} is no longer open.", problem=True
+            )
         return False
 
     def _on_candidates(self) -> None:

@@ -214,6 +214,13 @@ def test_a_commit_in_haste_waits_for_the_answer_to_the_newest_prompt(desk: Desk)
     assert len(desk.session.objects) == 1
 
 
+def test_what_there_is_none_of_is_named(desk: Desk) -> None:
+    desk.annotate.undo()
+    assert desk.session.status == "There is nothing to undo."
+    desk.annotate.redo()
+    assert desk.session.status == "There is nothing to redo."
+
+
 def test_undo_takes_back_commits_and_prompts_one_by_one_and_redo_does_them_again(desk: Desk) -> None:
     desk.click(10, 10)
     desk.click(11, 11)
