@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QPushButton,
@@ -42,7 +42,7 @@ class ObjectsView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._value: tuple[ObjectRow, ...] = ()
-        self._tree = QTreeWidget()
+        self._tree = _Tree()
         self._tree.setHeaderLabels(COLUMNS)
         self._tree.setRootIsDecorated(False)
         self._tree.setUniformRowHeights(True)
@@ -51,8 +51,11 @@ class ObjectsView(QWidget):
         self._tree.setMaximumHeight(180)
         self._tree.setToolTip("Click to find an object, double-click to refine it")
         self._delete = QPushButton("Delete object")
-        self._delete.setToolTip("Remove the selected object (Delete removes the one under the pointer)")
+        self._delete.setToolTip(
+            "Remove the selected object (Delete; on the canvas, the one under the pointer)"
+        )
         self._delete.clicked.connect(self._on_delete)
+        self._tree.delete_pressed.connect(self._on_delete)
         self._tree.itemSelectionChanged.connect(self._on_selection)
         self._tree.itemDoubleClicked.connect(lambda item: self.refine_requested.emit(item.data(0, ID_ROLE)))
         layout = QVBoxLayout(self)
@@ -96,6 +99,18 @@ class ObjectsView(QWidget):
         chosen = self._selected_id()
         if chosen is not None:
             self.delete_requested.emit(chosen)
+
+
+class _Tree(QTreeWidget):
+    """Says when one of the keys is pressed that delete on the canvas."""
+
+    delete_pressed = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.delete_pressed.emit()
+        else:
+            super().keyPressEvent(event)
 
 
 def _swatch(colour: Colour) -> QIcon:

@@ -162,6 +162,11 @@ def test_objects_are_listed_selected_and_deleted(qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.delete_requested) as deleted:
         delete.click()
     assert deleted.args == [12]
+    tree.setFocus()
+    for key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        with qtbot.waitSignal(view.delete_requested) as deleted:
+            QTest.keyClick(tree, key)
+        assert deleted.args == [12]
     with qtbot.waitSignal(view.refine_requested) as refined:
         tree.itemDoubleClicked.emit(tree.topLevelItem(1), 0)
     assert refined.args == [11]
