@@ -45,7 +45,7 @@ class PromptController:
         layers.overlays_closed.connect(lambda: setattr(session, "prompting", False))
         session.events.prompting.connect(self._on_mode)
         session.events.shown.connect(self._on_image)
-        session.events.prompts.connect(self._draw_prompt)
+        session.events.prompts.connect(self._on_prompts)
         session.events.candidates.connect(self._draw_candidate)
         session.events.candidate_index.connect(self._draw_candidate)
 
@@ -149,6 +149,11 @@ class PromptController:
     def _on_image(self) -> None:
         self._history.forget(lambda change: change.transient)
         self._take_canvas()
+        self._draw_prompt()
+
+    def _on_prompts(self, prompts: Prompt) -> None:
+        if prompts.is_empty:
+            self.session.positive = True  # the next one begins on an object: background only takes away
         self._draw_prompt()
 
     def _on_space(self, held: bool) -> None:

@@ -214,6 +214,20 @@ def test_a_commit_in_haste_waits_for_the_answer_to_the_newest_prompt(desk: Desk)
     assert len(desk.session.objects) == 1
 
 
+def test_after_a_commit_the_next_click_is_on_an_object_again(desk: Desk) -> None:
+    for end in (desk.annotate.commit, desk.prompts.clear):
+        desk.click(10, 10)
+        desk.prompts.turn_sign()
+        desk.click(20, 20)
+        desk.answer(disc(10, 10))
+        assert not desk.session.positive
+        end()
+        assert desk.session.prompts.is_empty
+        assert desk.session.positive
+    desk.click(30, 30)
+    assert desk.session.prompts.labels == (1,)
+
+
 def test_what_there_is_none_of_is_named(desk: Desk) -> None:
     desk.annotate.undo()
     assert desk.session.status == "There is nothing to undo."
