@@ -100,6 +100,7 @@ class PromptController:
     def refine(self, object_id: int) -> None:
         """Change a committed object by more prompts."""
         self._change("refine", self._editor.prompt_for(object_id), object_id)
+        self.session.say("")  # the hint says which object
         self.session.prompting = True
 
     def clear(self) -> None:

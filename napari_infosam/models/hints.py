@@ -19,8 +19,10 @@ def hint(session: Session) -> str:
         return "Prompts wait: put the active layer into pan/zoom, or press Prompt."
     if session.prompts.is_empty:
         return "Click on an object or drag a box around it. Double-click a label to refine it."
+    refined = next((item.label for item in session.objects if item.id == session.refining), None)
+    what = "" if refined is None else f"Refining object {refined}. "
     if session.candidates is None:
-        return "Looking for the object…"
+        return f"{what}Looking for its mask…" if what else "Looking for the object…"
     if len(session.candidates) > 1:
-        return "Enter commits, Tab shows another mask, Ctrl+click takes away, Esc clears."
-    return "Enter commits, click adds, Ctrl+click takes away, Esc clears."
+        return f"{what}Enter commits, Tab shows another mask, Ctrl+click takes away, Esc clears."
+    return f"{what}Enter commits, click adds, Ctrl+click takes away, Esc clears."

@@ -18,6 +18,7 @@ from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
+from napari_infosam.models.hints import hint
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
 from napari_infosam.models.shown_image import Place
@@ -377,6 +378,8 @@ def test_double_click_refines_what_lies_there(desk: Desk) -> None:
     desk.click(11, 11)
     desk.canvas.double_clicked.emit(desk.world(11, 11))
     assert desk.session.refining == item.id
+    assert f"Refining object {item.label}" in hint(desk.session)
+    assert desk.session.status == ""
     assert np.allclose(desk.session.prompts.points, [(10, 10)], atol=2)
     assert (desk.session.prompts.mask == disc(10, 10)).all()
     desk.click(15, 15)

@@ -7,7 +7,7 @@ import numpy as np
 
 from infosam.types import Prompt, Segmentation
 from napari_infosam.models.hints import hint
-from napari_infosam.models.session import Session
+from napari_infosam.models.session import ObjectItem, Session
 
 SHOWN: Any = object()
 CLICK = Prompt(points=((1.0, 1.0),), labels=(1,))
@@ -37,6 +37,17 @@ def test_each_state_has_its_own_hint() -> None:
         Case("Tab", {"shown": SHOWN, "prompting": True, "prompts": CLICK, "candidates": candidates(3)}),
         Case(
             "click adds", {"shown": SHOWN, "prompting": True, "prompts": CLICK, "candidates": candidates(1)}
+        ),
+        Case(
+            "Refining object 3. Enter commits",
+            {
+                "shown": SHOWN,
+                "prompting": True,
+                "prompts": CLICK,
+                "candidates": candidates(1),
+                "objects": (ObjectItem(11, 2, 50, "prompt"), ObjectItem(12, 3, 50, "prompt")),
+                "refining": 12,
+            },
         ),
     ]
     told = [hint(Session(**case.fields)) for case in cases]
