@@ -50,6 +50,7 @@ class LibraryController:
         except InfoSAMError as error:
             tell(session, error)
             return
+        session.say(f"The project {folder.name} is open.")  # before anything that it sets off has more to say
         before, session.project = session.project, project
         if before is not None:
             before.close()

@@ -93,6 +93,9 @@ def test_a_folder_that_cannot_be_used_is_explained_and_the_project_stays(
     library.open_project(tmp_path / "file")
     assert session.problem
     assert session.project is before
+    library.open_project(tmp_path / "folder")
+    assert (session.status, session.problem) == ("The project folder is open.", False)
+    session.project.close()
 
 
 def test_models_that_must_be_downloaded_say_so(view: ModelView, session: Session) -> None:
