@@ -127,6 +127,13 @@ class AnnotateWidget(QScrollArea):
         QTimer.singleShot(START_MS, annotator.start)
 
     def _show_adapt(self, run: Run, before: Run) -> None:
-        """Scroll to the Adapt section when a run begins or ends."""
-        if run.phase != before.phase:
+        """Scroll to the Adapt section when a run begins, where the user asked for it, and when it ends.
+
+        While the user annotates, the tools stay where they are, and a line of text tells of the end.
+        """
+        if run.is_active == before.is_active or run.phase == "idle":
+            return
+        if self.session.annotating and not run.is_active:
+            self.session.say("Training has ended: what came of it is below, under Adapt.")
+        else:
             QTimer.singleShot(START_MS, lambda: self.ensureWidgetVisible(self.annotator.adapt_view, 0, 0))

@@ -95,6 +95,11 @@ class Session:
         return self.ready and self.shown is not None and self.shown.index[0] == number
 
     @property
+    def annotating(self) -> bool:
+        """Whether the canvas takes prompts or strokes."""
+        return self.prompting or self.tool is not None
+
+    @property
     def candidate(self) -> BoolArray | None:
         """(H, W): the candidate mask that is shown."""
         return None if self.candidates is None else self.candidates.masks[self.candidate_index]
