@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from infosam.types import Step, Validated
 from napari_infosam.models.adapt_run import Run
@@ -35,6 +35,9 @@ class CurvesView(QWidget):
         self._value = Run()
         self._loss: Chart | None = None
         self._iou: Chart | None = None
+        self._parts = QCheckBox("Parts of the loss")
+        self._parts.setToolTip("Draw what the loss is the sum of, too")
+        self._parts.toggled.connect(self._redraw)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(2)
@@ -63,6 +66,7 @@ class CurvesView(QWidget):
             self._timer.start()
         elif self._loss is None:
             self._loss = self._add_chart("Loss", LOSS_HEIGHT)
+            self._layout.addWidget(self._parts)
             self._timer.start(0)
         elif self._iou is None:
             self._iou = self._add_chart("IoU", IOU_HEIGHT)
@@ -73,7 +77,7 @@ class CurvesView(QWidget):
 
     def _draw(self, loss: Chart, iou: Chart) -> None:
         run = self._value
-        loss.setValue(_loss_lines(run.steps))
+        loss.setValue(_loss_lines(run.steps, parts=self._parts.isChecked()))
         iou.setValue(_iou_lines(run.validations))
         iou.setVisible(bool(run.validations))
         if run.steps:
@@ -89,16 +93,16 @@ class CurvesView(QWidget):
         return chart
 
 
-def _loss_lines(steps: tuple[Step, ...]) -> list[Line]:
-    """The smoothed total and its parts, and the total as it was, faint."""
+def _loss_lines(steps: tuple[Step, ...], *, parts: bool) -> list[Line]:
+    """The smoothed total, its parts if they are wanted, and the total as it was, faint."""
     from napari_infosam.views.chart import Line
 
     if not steps:
         return []
     x = np.array([step.step for step in steps])
-    parts = [name for name in steps[-1].losses if name != TOTAL]
+    names = [name for name in steps[-1].losses if parts and name != TOTAL]
     lines = []
-    for name, colour in zip((TOTAL, *parts), SERIES, strict=False):
+    for name, colour in zip((TOTAL, *names), SERIES, strict=False):
         y = [step.losses.get(name, np.nan) for step in steps]
         title, width = ("total", 2.5) if name == TOTAL else (name.replace("_", " "), 1.5)
         lines.append(Line(title, x, smoothed(y), colour, width))

@@ -305,13 +305,23 @@ def test_the_curves_hold_every_point(curves: CurvesView, qtbot: QtBot) -> None:
     assert curves._loss is not None
     assert curves._iou is not None
     lines = {line.name: line for line in curves._loss.value()}
-    assert list(lines) == ["total", "structure", "compression", "every step"]
+    assert list(lines) == ["total", "every step"]
     assert lines["every step"].x.tolist() == list(range(1, 31))
     assert lines["every step"].y == pytest.approx([1.5 / number for number in range(1, 31)])
     held_out, best = curves._iou.value()
     assert held_out.x.tolist() == [0, 30]
     assert held_out.y.tolist() == [0.6, 0.7]
     assert (best.x.tolist(), best.y.tolist()) == ([30], [0.7])
+
+
+def test_the_parts_of_the_loss_are_drawn_where_they_are_wanted(curves: CurvesView, qtbot: QtBot) -> None:
+    curves.setValue(running(30))
+    drawn(curves, qtbot, lambda: bool(curves._loss.value()))  # type: ignore[union-attr]
+    assert curves._loss is not None
+    wanted = button(curves, "Parts of the loss")
+    for names in (["total", "structure", "compression", "every step"], ["total", "every step"]):
+        wanted.click()
+        assert [line.name for line in curves._loss.value()] == names
 
 
 def test_without_a_validation_there_is_no_second_chart(curves: CurvesView, qtbot: QtBot) -> None:
