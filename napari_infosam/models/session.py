@@ -33,13 +33,13 @@ class Session:
     """The state of one viewer.
 
     model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as
-    it is. device: where the model runs. embed_seconds: what embedding an image took, 0 before the first.
-    project: the `infosam.Project` in use (opaque here); adapters_version: grows when its adapters change.
+    it is. device: where the model runs. embed_seconds: what embedding an image usually takes, 0 before the
+    first. project: the `infosam.Project` in use (opaque here); adapters_version: grows when its adapters
+    change.
 
     shown: the image that prompts go to, if there is one; image_name: its name, or that of an open image which
-    takes no prompts as it is shown; image_id: its id in the
-    project, None while it is not known there. objects: what is committed on it. n_labelled_images,
-    n_labelled_objects: what the whole project holds.
+    takes no prompts as it is shown; image_id: its id in the project, None while it is not known there.
+    objects: what is committed on it. n_labelled_images, n_labelled_objects: what the whole project holds.
 
     prompting: the canvas takes prompts; suspended: but not while the active layer is painted on. tool:
     "brush" or "erase" while the user paints on labels of ours. positive: the sign of the next click.

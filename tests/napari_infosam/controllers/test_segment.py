@@ -21,6 +21,7 @@ class NotedEngine:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.broken: set[str] = set()
+        self.seconds = 0.5
 
     def load(self, name: str, adapter: Path | None) -> str:
         self.calls.append(("load", name, adapter))
@@ -32,7 +33,7 @@ class NotedEngine:
         self.calls.append(("embed", key))
         if "embed" in self.broken:
             raise RuntimeError("out of memory")
-        return 0.5
+        return self.seconds
 
     def answer(self, key: Hashable, prompt: Prompt) -> Segmentation:
         self.calls.append(("answer", key, len(prompt.points)))
@@ -90,6 +91,23 @@ def test_nothing_is_embedded_before_prompting(
     assert engine.calls[1:] == [("embed", image(1).key)]
     assert not plain.busy
     assert plain.embed_seconds == 0.5
+
+
+def test_what_embedding_usually_takes_is_the_median_of_images_seen_first(
+    controller: SegmentController, plain: Session, worker: HeldWorker, engine: NotedEngine
+) -> None:
+    """One slow image says little, one from the cache nothing, and another model begins anew."""
+    for number, engine.seconds in ((1, 0.5), (2, 9.0), (3, 0.6), (1, 0.0), (3, 0.0)):
+        prompt_on(plain, number)
+        worker.run()
+    assert plain.embed_seconds == 0.6
+    plain.model_name = "sam_vit_b"
+    assert plain.embed_seconds == 0
+    engine.seconds = 5.0
+    worker.run()
+    assert plain.embed_seconds == 5.0
+    plain.model_name = "sam_pocket"
+    assert plain.embed_seconds == 0.6
 
 
 def test_only_the_newest_answer_is_shown(
