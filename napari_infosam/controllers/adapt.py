@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from superqt.utils import QSignalThrottler
 
-from infosam.types import AdaptConfig, Finished, InfoSAMError, Report
+from infosam.types import AdaptConfig, Finished, InfoSAMError, Report, Step
 from napari_infosam.controllers.planning import plan
-from napari_infosam.controllers.run_record import RunRecord, recall, remember, remember_pace
+from napari_infosam.controllers.run_record import (
+    RunRecord,
+    forget,
+    forget_others,
+    recall,
+    remember,
+    remember_pace,
+)
 from napari_infosam.controllers.training_process import TrainingProcess
 from napari_infosam.models import adapt_run
 from napari_infosam.models.adapt_run import Ending, Run
@@ -45,10 +52,12 @@ def shown(
 
 @dataclass
 class _Launched:
-    """A run of this session. process: while it lives. adapter_id: of what it brought, in the project."""
+    """A run of this session. worth: it has made a step, now or before it was resumed. process: while it
+    lives. adapter_id: of what it brought, in the project."""
 
     project: Project
     record: RunRecord
+    worth: bool
     process: TrainingProcess | None = None
     adapter_id: int | None = None
 
@@ -153,9 +162,11 @@ class AdaptController:
     @shown
     def forget(self) -> None:
         """Give up a run that was cut off."""
-        if self._session.project is not None:
-            remember(self._session.project, None)
-        self.state.interrupted = None
+        project = self._session.project
+        record = recall(project) if project is not None else None
+        if project is not None and record is not None:
+            forget(project, record)
+        self._offer()
 
     # ----------------------------------------------------------------------------------------------- the run
 
@@ -167,8 +178,10 @@ class AdaptController:
         try:
             process.start(record.command(resume=resume))
         except OSError as error:
+            if not resume:
+                forget(project, record)
             raise InfoSAMError(f"The training process could not be started: {error}") from error
-        self._launched = _Launched(project, record, process)
+        self._launched = _Launched(project, record, worth=resume, process=process)
         self.state.notice = ""
         self.state.interrupted = None
         self.state.run = run
@@ -176,27 +189,35 @@ class AdaptController:
     @shown
     def _on_report(self, report: Report) -> None:
         self.state.run = adapt_run.apply(self.state.run, report)
-        if isinstance(report, Finished) and self._launched is not None:
-            self._keep(self._launched, report)  # at once: the decision may come before the process has ended
+        launched = self._launched
+        assert launched is not None  # set before the process could report
+        if isinstance(report, Step) and not launched.worth:
+            launched.worth = True
+            forget_others(launched.project, launched.record)
+        if isinstance(report, Finished):
+            self._keep(launched, report)  # at once: the decision may come before the process has ended
 
     @shown
     def _on_end(self, ending: Ending) -> None:
         launched = self._launched
         assert launched is not None  # set before the process could end
         launched.process = None
-        run = adapt_run.end(self.state.run, ending, resumable=launched.record.can_resume)
+        resumable = launched.worth and launched.record.can_resume
+        run = adapt_run.end(self.state.run, ending, resumable=resumable)
         self.state.run = run
         if run.finished is None and not run.resumable:
-            remember(launched.project, None)
+            forget(launched.project, launched.record)
+            self._offer()
 
     def _keep(self, launched: _Launched, finished: Finished) -> None:
         """Note in the project what the run brought."""
         project, record = launched.project, launched.record
         adapter = project.add_adapter(record.folder, base_model=record.model, card=asdict(finished.card))
         launched.adapter_id = adapter.id
-        remember(project, None)
+        forget(project, record)
         self._session.adapters_changed()
         if finished.steps:
+            forget_others(project, record)
             remember_pace(project, record.model, record.peft, finished.seconds / finished.steps)
         self._plan()
 
@@ -235,10 +256,14 @@ class AdaptController:
         self._leave_process()
         self.state.run = Run()
         self.state.notice = ""
+        self._offer()
+        self._plan()
+
+    def _offer(self) -> None:
+        """Offer to resume the last run that was cut off."""
         project = self._session.project
         record = None if project is None else recall(project)
         self.state.interrupted = None if record is None else Interrupted(Path(record.folder), record.when)
-        self._plan()
 
     def _plan(self) -> None:
         """Say what a run would do now."""

@@ -1,4 +1,4 @@
-"""What the project remembers of training: the run that goes on, so that it can be resumed, and the pace."""
+"""What the project remembers of training: runs without a result yet, to be resumed, and the pace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_infosam.controllers.training_process import python_module
 if TYPE_CHECKING:
     from infosam import Project
 
-RUN_SETTING = "adapt_run"
+RUNS_SETTING = "adapt_runs"
 PACE_SETTING = "adapt_pace"
 PASSED_ON = (
     "peft",
@@ -74,23 +74,40 @@ class RunRecord:
         return datetime.fromisoformat(self.started).astimezone().strftime("%d %B, %H:%M").lstrip("0")
 
 
-def remember(project: Project, record: RunRecord | None) -> None:
-    """Keep the run that goes on (None: there is none), and drop what one before it left to be resumed."""
-    before = _stored(project)
-    if before is not None and before != record:
-        drop_checkpoint(Path(before.folder))
-    project.set_setting(RUN_SETTING, None if record is None else asdict(record))
+def remember(project: Project, record: RunRecord) -> None:
+    """Keep a run. Those before it can still be resumed: it may come to nothing."""
+    _store(project, [record, *_others(project, record)])
+
+
+def forget(project: Project, record: RunRecord) -> None:
+    """A run has its result, or is given up: what it left to be resumed is dropped."""
+    drop_checkpoint(Path(record.folder))
+    _store(project, _others(project, record))
+
+
+def forget_others(project: Project, record: RunRecord) -> None:
+    """A run has got somewhere: those before it are given up."""
+    for other in _others(project, record):
+        forget(project, other)
 
 
 def recall(project: Project) -> RunRecord | None:
-    """The run that was remembered last, if it can be resumed."""
-    record = _stored(project)
-    return record if record is not None and record.can_resume else None
+    """The last run that can be resumed."""
+    return next((record for record in _stored(project) if record.can_resume), None)
 
 
-def _stored(project: Project) -> RunRecord | None:
-    stored = project.get_setting(RUN_SETTING)
-    return None if stored is None else RunRecord(**{**stored, "arguments": tuple(stored["arguments"])})
+def _others(project: Project, record: RunRecord) -> list[RunRecord]:
+    return [other for other in _stored(project) if other != record]
+
+
+def _stored(project: Project) -> list[RunRecord]:
+    """The newest first."""
+    stored = project.get_setting(RUNS_SETTING, [])
+    return [RunRecord(**{**record, "arguments": tuple(record["arguments"])}) for record in stored]
+
+
+def _store(project: Project, records: list[RunRecord]) -> None:
+    project.set_setting(RUNS_SETTING, [asdict(record) for record in records])
 
 
 def remember_pace(project: Project, model: str, peft: str, seconds_per_step: float) -> None:

@@ -135,12 +135,12 @@ def apply(run: Run, report: Report) -> Run:
 
 
 def end(run: Run, ending: Ending, *, resumable: bool) -> Run:
-    """The run after its process has ended. resumable: a checkpoint was found in its folder.
+    """The run after its process has ended. resumable: it left a checkpoint that is worth going on from.
 
     A run that had reported its result keeps it. Otherwise the ending itself says what happened.
     """
     if run.phase == "failed":
-        return replace(run, resumable=run.resumable or resumable)
+        return replace(run, resumable=resumable)
     if not run.is_active:
         return run
     if run.cancelling:

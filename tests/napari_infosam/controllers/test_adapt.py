@@ -273,6 +273,7 @@ def test_the_pace_of_a_run_makes_the_next_estimate(bench: Bench) -> None:
 def test_cancel_and_stop_reach_the_process(bench: Bench) -> None:
     bench.label()
     process = bench.press()
+    bench.report(step(1))
     bench.view.cancel_requested.emit()
     bench.view.stop_requested.emit()
     assert process.calls == ["cancel", "terminate"]
@@ -319,13 +320,57 @@ def test_a_failure_without_a_checkpoint_is_told_and_forgotten(bench: Bench) -> N
     assert len(Process.made) == 2
 
 
-def test_a_new_run_drops_the_checkpoint_of_the_one_before(bench: Bench) -> None:
-    bench.label()
+def cut_off(bench: Bench) -> Process:
+    """A run that was killed after a step, with its checkpoint."""
     killed = bench.press()
+    bench.report(step(1))
     killed.leave_checkpoint()
     killed.ended.emit(Ending(-9))
+    return killed
+
+
+def test_a_new_run_drops_the_checkpoint_of_the_one_before_with_its_first_step(bench: Bench) -> None:
+    bench.label()
+    killed = cut_off(bench)
     bench.press(AdaptConfig(peft="lora"))
+    assert killed.folder.exists()
+    bench.report(step(1))
     assert not killed.folder.exists()
+
+
+@pytest.mark.parametrize("with_checkpoint", [False, True], ids=["without", "with a checkpoint"])
+def test_a_new_run_that_fails_before_its_first_step_gives_the_one_before_back(
+    bench: Bench, with_checkpoint: bool
+) -> None:
+    bench.label()
+    killed = cut_off(bench)
+    failing = bench.press(AdaptConfig(peft="lora"))
+    assert bench.state.interrupted is None
+    if with_checkpoint:  # one is written before the first step
+        failing.leave_checkpoint()
+    bench.report(Failed("out of memory", "choose a smaller model", with_checkpoint))
+    failing.ended.emit(Ending(1))
+    assert not bench.run.resumable
+    assert bench.state.interrupted is not None
+    assert bench.state.interrupted.folder == killed.folder
+    bench.view.resume_requested.emit()
+    assert bench.process.command == [*killed.command, "--resume"]
+
+
+def test_a_new_run_that_cannot_start_or_is_cancelled_at_once_costs_the_one_before_nothing(
+    bench: Bench,
+) -> None:
+    bench.label()
+    killed = cut_off(bench)
+    Process.startable = False
+    bench.press(AdaptConfig(peft="lora"))
+    assert recall(bench.project).folder == str(killed.folder)
+    Process.startable = True
+    bench.press(AdaptConfig(peft="lora"))
+    bench.view.cancel_requested.emit()
+    bench.process.finish(steps=0)
+    assert bench.state.interrupted is not None
+    assert bench.state.interrupted.folder == killed.folder
 
 
 def test_a_process_that_cannot_start_is_told(bench: Bench) -> None:
