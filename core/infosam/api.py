@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +26,9 @@ from infosam.metrics import ScoringProtocol
 from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.training.adaptation import Adaptation, Adapter
-from infosam.training.failure import TrainingError, memory_errors
+from infosam.training.failure import TrainingError, disk_errors, memory_errors
 from infosam.training.files import has_checkpoint
+from infosam.training.lock import hold
 from infosam.types import AdaptConfig, BadInputError, Failed, InfoSAMError, Report, Zoom
 
 __all__ = ["Adapter", "Project", "adapt", "evaluate", "load_model"]
@@ -126,8 +128,9 @@ def adapt(
 
     Every run starts from the pre-trained weights, on all labels; images are held out to measure on where
     there are enough. While it trains, the folder holds a checkpoint, from which `resume` continues; closing
-    the generator writes one. The best weights are rounded to half precision, and so they are scored and
-    saved. Seeds torch's global generator. Processes that torchrun starts share one run.
+    the generator writes one. No second run can write there meanwhile. The best weights are rounded to half
+    precision, and so they are scored and saved. Seeds torch's global generator. Processes that torchrun
+    starts share one run.
 
     Args:
         data: a path (folder, CSV, COCO JSON, project), a Project, or labelled images. Images without objects
@@ -148,15 +151,19 @@ def adapt(
 
     Raises:
         BadInputError: data, model or settings cannot be used.
-        InfoSAMError: the run failed (out of memory, loss not finite, download, disk).
+        InfoSAMError: the run failed (out of memory, loss not finite, download, disk), or another process
+            trains in `out`.
     """
     config = config or AdaptConfig()
-    with distributed.processes():
+    with distributed.processes(), ExitStack() as held:
         folder = distributed.agree(Path(out) if out is not None else new_adapter_folder(data))
         try:
             if config.threads is not None:
                 torch.set_num_threads(config.threads)
             images = read_images(data, objects=objects, limit=limit, seed=config.seed, revision=revision)
+            if distributed.rank() == 0:
+                with disk_errors(folder):
+                    held.enter_context(hold(folder))
             in_use = None if current is None else Path(current)
             with memory_errors(f"device {config.device!r}"):
                 if isinstance(model, str):

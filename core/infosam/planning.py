@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from infosam.training.files import drop_checkpoint, has_checkpoint
 from infosam.training.holdout import keys_to_hold_out
+from infosam.training.lock import is_held
 from infosam.training.schedule import default_steps
 from infosam.types import AdaptConfig
 
-__all__ = ["RunPlan", "drop_checkpoint", "has_checkpoint", "plan_run"]
+__all__ = ["RunPlan", "drop_checkpoint", "has_checkpoint", "is_held", "plan_run"]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,17 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
+from qtpy.QtCore import QTimer
 from superqt.utils import QSignalThrottler
 
 from infosam.types import AdaptConfig, Finished, InfoSAMError, Report, Step
 from napari_infosam.controllers.planning import plan
 from napari_infosam.controllers.run_record import (
     RunRecord,
+    check_idle,
     forget,
     forget_others,
+    is_training,
     recall,
     remember,
     remember_pace,
@@ -31,6 +34,7 @@ from napari_infosam.views.adapt_view import AdaptView
 if TYPE_CHECKING:
     from infosam import Project
 
+LOOK_MS = 1000  # between looks at a run that goes on elsewhere
 DRAW_MS = 500  # reports may come faster than they are worth drawing
 P = ParamSpec("P")
 
@@ -84,6 +88,10 @@ class AdaptController:
         self._draw.setTimeout(DRAW_MS)
         self._draw.triggered.connect(lambda: view.setRun(state.run))
         self._drawn_phase = state.run.phase
+        self._look = QTimer(view)
+        self._look.setSingleShot(True)
+        self._look.setInterval(LOOK_MS)
+        self._look.timeout.connect(self._offer)
         view.adapt_requested.connect(self.start)
         view.resume_requested.connect(self.resume)
         view.cancel_requested.connect(self.cancel)
@@ -103,9 +111,10 @@ class AdaptController:
 
     def close(self) -> None:
         """Leave a run that goes on: it writes a checkpoint and ends; it can be resumed another time."""
-        self._draw.cancel()
-        self._session.events.project.disconnect(self._on_project)
         self._leave_process()
+        self._draw.cancel()
+        self._look.stop()
+        self._session.events.project.disconnect(self._on_project)
 
     # ------------------------------------------------------------------------------------ what the user asks
 
@@ -117,6 +126,7 @@ class AdaptController:
         project, run = self._session.project, self.state.run
         if self.state.preflight.blocked or run.is_active or run.card is not None:
             return
+        check_idle(project)
         config = replace(config, zoom=zoom_for(self._session.model_name, self._session.device))
         record = RunRecord.new(project, self._session.model_name, config, self._session.adapter)
         self._launch(project, record, adapt_run.begin(Path(record.folder)), resume=False)
@@ -125,6 +135,8 @@ class AdaptController:
     def resume(self) -> None:
         """Go on from the checkpoint of a run that was cut off, in this session or an earlier one."""
         project, run = self._session.project, self.state.run
+        if project is not None and not run.is_active:
+            check_idle(project)
         record = recall(project) if project is not None else None
         if record is None or run.is_active:
             raise InfoSAMError("There is no run that can be resumed: start a new one.")
@@ -259,11 +271,16 @@ class AdaptController:
         self._offer()
         self._plan()
 
+    @shown
     def _offer(self) -> None:
-        """Offer to resume the last run that was cut off."""
-        project = self._session.project
+        """Offer to resume the last run that was cut off, beside the one on show."""
+        project, run = self._session.project, self.state.run
+        if run.is_active or run.resumable:
+            return
         record = None if project is None else recall(project)
         self.state.interrupted = None if record is None else Interrupted(Path(record.folder), record.when)
+        if project is not None and is_training(project):  # in another window: it may be cut off there
+            self._look.start()
 
     def _plan(self) -> None:
         """Say what a run would do now."""

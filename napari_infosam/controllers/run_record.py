@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infosam.planning import drop_checkpoint, has_checkpoint
-from infosam.types import AdaptConfig
+from infosam.planning import drop_checkpoint, has_checkpoint, is_held
+from infosam.types import AdaptConfig, InfoSAMError
 from napari_infosam.controllers.training_process import python_module
 
 if TYPE_CHECKING:
@@ -65,8 +65,12 @@ class RunRecord:
         return python_module("infosam.cli", *self.arguments, "--events", "--watch-stdin", *extra)
 
     @property
+    def is_running(self) -> bool:
+        return is_held(Path(self.folder))
+
+    @property
     def can_resume(self) -> bool:
-        return has_checkpoint(Path(self.folder))
+        return has_checkpoint(Path(self.folder)) and not self.is_running
 
     @property
     def when(self) -> str:
@@ -81,19 +85,32 @@ def remember(project: Project, record: RunRecord) -> None:
 
 def forget(project: Project, record: RunRecord) -> None:
     """A run has its result, or is given up: what it left to be resumed is dropped."""
-    drop_checkpoint(Path(record.folder))
+    if not record.is_running:
+        drop_checkpoint(Path(record.folder))
     _store(project, _others(project, record))
 
 
 def forget_others(project: Project, record: RunRecord) -> None:
-    """A run has got somewhere: those before it are given up."""
+    """A run has got somewhere: those before it are given up, unless they go on in another window."""
     for other in _others(project, record):
-        forget(project, other)
+        if not other.is_running:
+            forget(project, other)
 
 
 def recall(project: Project) -> RunRecord | None:
     """The last run that can be resumed."""
     return next((record for record in _stored(project) if record.can_resume), None)
+
+
+def is_training(project: Project) -> bool:
+    """Whether a run on the project goes on, in any window."""
+    return any(record.is_running for record in _stored(project))
+
+
+def check_idle(project: Project) -> None:
+    """Raises InfoSAMError while a run on the project goes on."""
+    if is_training(project):
+        raise InfoSAMError("Another window trains on this project: wait for the end, or cancel it there.")
 
 
 def _others(project: Project, record: RunRecord) -> list[RunRecord]:

@@ -385,6 +385,20 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(
     assert adapter.info.run["steps"] == QUICK.steps
 
 
+def test_two_runs_never_write_into_one_folder(
+    tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
+) -> None:
+    images = labelled_images(3)
+    first = adapt(images, model=tiny_model, config=QUICK, out=tmp_path)
+    assert isinstance(next(first), Started)
+    failed = list_until_error(adapt(images, model=tiny_model, config=QUICK, out=tmp_path))[-1]
+    assert isinstance(failed, Failed)
+    assert f"another process trains in {tmp_path}" in failed.reason
+    first.close()
+    _, adapter = drain(adapt(images, model=tiny_model, config=QUICK, out=tmp_path))
+    assert adapter.info.run["steps"] == QUICK.steps
+
+
 def test_closing_a_run_on_a_full_disk_says_so(
     tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
 ) -> None:

@@ -159,6 +159,33 @@ def test_closing_in_mid_run_leaves_no_orphan_and_it_is_resumed_the_next_time(
     later.controller.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_run_of_another_window_is_left_alone_and_offered_once_it_is_cut_off(
+    annotator: Annotator, labelled: Project, qtbot: QtBot
+) -> None:
+    annotator.press(LONG)
+    annotator.until_step(2)
+    with Project.open(labelled.folder) as same:
+        other = Annotator(same, qtbot)
+        for request in (other.view.resume_requested.emit, lambda: other.view.adapt_requested.emit(LONG)):
+            request()
+            assert other.state.notice.startswith("Another window trains on this project")
+            assert not other.run.is_active
+        assert other.state.interrupted is None
+        other.view.forget_requested.emit()
+        last = annotator.run.steps[-1].step
+        annotator.until_step(last + 2)
+
+        folder = annotator.run.folder
+        os.kill(annotator.child.pid, signal.SIGKILL)
+        annotator.until_end()
+        assert annotator.run.resumable
+        other.wait(lambda: other.state.interrupted is not None)
+        assert other.state.interrupted is not None
+        assert other.state.interrupted.folder == folder
+        other.controller.close()
+
+
 def test_stopping_at_once_can_be_resumed(annotator: Annotator) -> None:
     annotator.press(LONG)
     annotator.until_step(2)

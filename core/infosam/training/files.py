@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infosam.training.lock import LOCK_NAME
+
 CHECKPOINT_NAME = "checkpoint.safetensors"
 
 
@@ -14,6 +16,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 def drop_checkpoint(folder: Path) -> None:
     """Give up a run that was cut off: remove its checkpoint, and the folder if nothing else is in it."""
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    for name in (CHECKPOINT_NAME, LOCK_NAME):
+        (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
