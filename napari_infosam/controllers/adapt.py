@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 from superqt.utils import QSignalThrottler
 
 from infosam.types import AdaptConfig, Finished, InfoSAMError, Report, Step
+from napari_infosam.controllers.library import MODEL_SETTING
 from napari_infosam.controllers.planning import plan
 from napari_infosam.controllers.run_record import (
     RunRecord,
@@ -159,9 +160,9 @@ class AdaptController:
     def accept(self) -> None:
         """Annotate with the new model from now on."""
         launched, adapter_id = self._decided()
+        launched.project.set_setting(MODEL_SETTING, launched.record.model)
         launched.project.set_current_adapter(adapter_id)
-        self._session.model_name = launched.record.model
-        self._session.adapter = Path(launched.record.folder)
+        self._session.ask_for(launched.record.model, Path(launched.record.folder))
         self._reset("The new model is in use. Go on annotating: more labels make the next one better.")
 
     @shown

@@ -25,11 +25,13 @@ class LibraryController:
         self._session = session
         self._view = view
         self._models = _models()
+        self._chosen: tuple[str, Path | None] | None = None  # by the user, and not loaded yet
         view.model_requested.connect(self.use_model)
         view.adapter_requested.connect(self.use_adapter)
         view.project_requested.connect(self.open_project)
         for name in ("model_name", "adapter", "device", "project", "adapters_version"):
             session.events[name].connect(self.show)
+        session.events.loaded.connect(self._keep)
         self.show()
 
     def open_default_project(self) -> None:
@@ -54,22 +56,20 @@ class LibraryController:
         before, session.project = session.project, project
         if before is not None:
             before.close()
-        if model in [item.name for item in self._models]:
-            session.model_name = model
-        usable = current is not None and current.base_model == session.model_name and current.folder.is_dir()
-        session.adapter = current.folder if current is not None and usable else None
+        self._chosen = None
+        if model not in [item.name for item in self._models]:
+            model = session.model_name
+        usable = current is not None and current.base_model == model and current.folder.is_dir()
+        session.ask_for(model, current.folder if current is not None and usable else None)
 
     def use_model(self, name: str) -> None:
         """Answer prompts with another model, as it was pre-trained."""
         if name != self._session.model_name:
-            self._session.adapter = None
-            self._session.model_name = name
-            self._keep(name, None)
+            self._choose(name, None)
 
     def use_adapter(self, folder: Path | None) -> None:
         """Answer prompts with an adapter of the present model, or without."""
-        self._session.adapter = folder
-        self._keep(self._session.model_name, folder)
+        self._choose(self._session.model_name, folder)
 
     def show(self) -> None:
         """Bring the view up to date."""
@@ -85,10 +85,17 @@ class LibraryController:
             )
         )
 
-    def _keep(self, model: str, folder: Path | None) -> None:
+    def _choose(self, model: str, adapter: Path | None) -> None:
+        self._chosen = model, adapter
+        self._session.ask_for(model, adapter)
+
+    def _keep(self, loaded: tuple[str, Path | None]) -> None:
+        """Keep the user's choice, now that it has turned out to be loadable."""
         project = self._session.project
-        if project is None:
+        if project is None or loaded != self._chosen:
             return
+        self._chosen = None
+        model, folder = loaded
         chosen = [record.id for record in self._adapters() if record.folder == folder]
         try:
             project.set_setting(MODEL_SETTING, model)

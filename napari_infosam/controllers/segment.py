@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from infosam.types import Prompt, Segmentation
 from napari_infosam.controllers.engine import Engine
 from napari_infosam.controllers.errors import tell
-from napari_infosam.models.session import Session
+from napari_infosam.models.session import DEFAULT_MODEL, Session
 from napari_infosam.models.shown_image import ImageKey, ShownImage
 from napari_infosam.workers import Worker
 
 T = TypeVar("T")
+FALLBACK = (DEFAULT_MODEL, None)  # comes with the package
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,8 @@ class SegmentController:
         self._took: dict[tuple[str, ImageKey], float] = {}  # seconds to embed an image, by model and image
         self._ticket = 0
         self._running = 0
-        self._loaded: tuple[str, Path | None] | None = None
+        self._device = ""  # of the model that is loaded
+        self._quiet = False  # what begins now must not hide the error on show
         session.events.model_name.connect(self.load)
         session.events.adapter.connect(self.load)
         session.events.shown.connect(self._on_image)
@@ -50,15 +52,19 @@ class SegmentController:
         session, wanted = self._session, self._wanted
         self._embedded = False
         session.embed_seconds = self._usual_seconds
-        if wanted != self._loaded or self._running:
+        # What runs may be the load of another model, unless a load has just failed.
+        if wanted != session.loaded or (self._running and not self._quiet):
             session.device = ""
             self._run(
                 f"Loading {_name(*wanted)}…",
+                f"{_name(*wanted)} is loaded.",
                 lambda: self._engine.load(*wanted),
                 lambda device: self._on_loaded(wanted, device),
                 self._on_load_failed,
                 lambda: wanted == self._wanted,
             )
+        else:
+            session.device = self._device
         self._embed()
 
     # ---------------------------------------------------------------------------------------------- private
@@ -69,15 +75,20 @@ class SegmentController:
         return self._session.model_name, self._session.adapter
 
     def _on_loaded(self, wanted: tuple[str, Path | None], device: str) -> None:
-        self._loaded = wanted
-        self._session.device = device
-        self._session.say(f"{_name(*wanted)} is loaded.")
+        self._device = device
+        self._session.loaded = wanted
+        if wanted == self._wanted:
+            self._session.device = device
 
     def _on_load_failed(self, error: Exception) -> None:
-        session = self._session
-        if self._loaded is not None:  # the model before is still there: go on with it
-            session.model_name, session.adapter = self._loaded
+        """Go on with the model that is still loaded; where there is none, with the one that can be."""
+        session, failed = self._session, self._wanted
+        self._quiet = True
+        session.ask_for(*(session.loaded or FALLBACK))
+        self._quiet = False
         tell(session, error)
+        if session.loaded is None and failed != FALLBACK:
+            session.say(f"{DEFAULT_MODEL} is used for now: {session.status}", problem=True)
 
     def _on_image(self) -> None:
         self._embedded = False
@@ -91,6 +102,7 @@ class SegmentController:
         model = self._wanted
         self._run(
             f"Preparing {image.name} for prompts…",
+            f"{image.name} is ready for prompts.",
             lambda: self._engine.embed(image.key, image.read()),
             lambda seconds: self._on_embedded(image, seconds),
             self._on_embed_failed,
@@ -102,7 +114,6 @@ class SegmentController:
         # One that is seen again may come from the cache: the first time counts.
         self._took.setdefault((self._session.model_name, image.key), seconds)
         self._session.embed_seconds = self._usual_seconds
-        self._session.say(f"{image.name} is ready for prompts.")
 
     @property
     def _usual_seconds(self) -> float:
@@ -137,31 +148,42 @@ class SegmentController:
 
     def _run(
         self,
-        what: str,
+        begun: str,
+        ended: str,
         work: Callable[[], T],
         done: Callable[[T], None],
         failed: Callable[[Exception], None],
         wanted: Callable[[], bool],
     ) -> None:
-        """Work that takes longer than a moment: the session is busy until it ends, or is passed over."""
+        """Work that takes longer than a moment: the session is busy until it ends, or is passed over.
 
-        def finish(result: Callable[[], None]) -> None:
-            self._running -= 1
+        done: told the result even if it came too late to be wanted. begun, ended: what to say.
+        """
+        quiet = self._quiet
+
+        def say(text: str) -> None:
+            if not quiet:
+                self._session.say(text)
+
+        def count(change: int) -> None:
+            self._running += change
             self._session.busy = self._running > 0
+
+        def finish(result: T | None) -> None:
+            count(-1)
+            if result is not None:
+                done(result)
             if wanted():
-                result()
+                say(ended)
 
-        def work_if_wanted() -> T | None:
-            return work() if wanted() else None
+        def fail(error: Exception) -> None:
+            count(-1)
+            if wanted():
+                failed(error)
 
-        self._running += 1
-        self._session.busy = True
-        self._session.say(what)
-        self._worker.submit(
-            work_if_wanted,
-            lambda result: finish(lambda: done(cast(T, result))),
-            lambda error: finish(lambda: failed(error)),
-        )
+        count(+1)
+        say(begun)
+        self._worker.submit(lambda: work() if wanted() else None, finish, fail)
 
 
 def _name(model: str, adapter: Path | None) -> str:

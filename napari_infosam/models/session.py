@@ -32,10 +32,10 @@ class ObjectItem:
 class Session:
     """The state of one viewer.
 
-    model_name: name of the pre-trained model. adapter: folder of the adapter in use, or None for the model as
-    it is. device: where the model runs. embed_seconds: what embedding an image usually takes, 0 before the
-    first. project: the `infosam.Project` in use (opaque here); adapters_version: grows when its adapters
-    change.
+    model_name: name of the pre-trained model that is asked for. adapter: folder of the adapter that is asked
+    for, or None for the model as it is. loaded: the two that answer prompts. device: where the model runs.
+    embed_seconds: what embedding an image usually takes, 0 before the first. project: the `infosam.Project`
+    in use (opaque here); adapters_version: grows when its adapters change.
 
     shown: the image that prompts go to, if there is one; image_name: its name, or that of an open image which
     takes no prompts as it is shown; image_id: its id in the project, None while it is not known there.
@@ -57,6 +57,7 @@ class Session:
 
     model_name: str = DEFAULT_MODEL
     adapter: Path | None = None
+    loaded: tuple[str, Path | None] | None = None
     device: str = ""
     embed_seconds: float = 0.0
     project: Any = None
@@ -103,6 +104,11 @@ class Session:
     def candidate(self) -> BoolArray | None:
         """(H, W): the candidate mask that is shown."""
         return None if self.candidates is None else self.candidates.masks[self.candidate_index]
+
+    def ask_for(self, model_name: str, adapter: Path | None) -> None:
+        """Ask for a model with an adapter in one step: nobody sees the one changed without the other."""
+        with self.events.model_name.paused(), self.events.adapter.paused():
+            self.model_name, self.adapter = model_name, adapter
 
     def adapters_changed(self) -> None:
         """The project's list of adapters has changed."""

@@ -225,7 +225,7 @@ class Project:
         return self._adapters.current()
 
     def set_current_adapter(self, adapter_id: int | None) -> None:
-        """Accept an adapter and use it; None or an older one rolls the present one back."""
+        """Accept an adapter and use it, which rolls a newer one back; None: use none, and decline none."""
         self._adapters.set_current(adapter_id)
 
     def roll_back_adapter(self, adapter_id: int) -> None:

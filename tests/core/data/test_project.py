@@ -360,7 +360,8 @@ def test_adapters_are_accepted_and_rolled_back(project: Project, tmp_path: Path)
     assert current.id == first.id
     project.set_current_adapter(None)
     assert project.current_adapter() is None
-    assert [adapter.status for adapter in project.adapters()] == ["rolled_back"] * 3
+    statuses = [adapter.status for adapter in project.adapters()]
+    assert statuses == ["accepted", "rolled_back", "rolled_back"]
 
 
 def test_settings(project: Project) -> None:

@@ -241,8 +241,10 @@ def test_accepting_goes_back_to_the_model_that_was_adapted(bench: Bench) -> None
     bench.label()
     bench.press().finish()
     bench.session.model_name = "sam_vit_b"
+    bench.project.set_setting("model", "sam_vit_b")
     bench.view.accept_requested.emit()
     assert bench.session.model_name == "sam_pocket"
+    assert bench.project.get_setting("model") == "sam_pocket"
 
 
 def test_discarding_keeps_the_model_in_use(bench: Bench, tmp_path: Path) -> None:

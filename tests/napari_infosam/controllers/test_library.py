@@ -26,6 +26,11 @@ def adapter(project: Project, name: str, model: str = "sam_pocket", *, use: bool
     return folder
 
 
+def load(session: Session) -> None:
+    """As the segmenting half says that the model is there."""
+    session.loaded = (session.model_name, session.adapter)
+
+
 def test_the_default_project_lies_in_the_data_folder(
     view: ModelView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,12 +52,45 @@ def test_the_model_and_its_adapter_come_back(view: ModelView, tmp_path: Path) ->
     library.open_project(tmp_path / "p")
     assert (session.model_name, session.adapter) == ("sam_vit_b", folder)
     library.use_adapter(None)
+    load(session)
     assert session.project.current_adapter() is None
+    assert [record.status for record in session.project.adapters()] == ["accepted"]
     library.use_adapter(folder)
+    load(session)
+    assert session.project.current_adapter().folder == folder
     library.use_model("sam_pocket")
     assert session.adapter is None
     assert view.value().adapters == ()
+    load(session)
     assert session.project.get_setting("model") == "sam_pocket"
+    session.project.close()
+
+
+def test_a_choice_is_kept_only_once_it_is_loaded(view: ModelView, session: Session) -> None:
+    library = LibraryController(session, view)
+    project = session.project
+    folder = adapter(project, "mine")
+    session.ask_for("sam_pocket", folder)
+    load(session)
+    library.use_model("sam_vit_h")
+    assert project.get_setting("model") is None
+    session.ask_for("sam_pocket", folder)  # it could not be loaded
+    assert project.get_setting("model") is None
+    assert project.current_adapter().folder == folder
+    assert project.current_adapter().status == "accepted"
+
+
+def test_what_takes_the_place_of_the_projects_model_is_not_kept(view: ModelView, tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p") as project:
+        folder = adapter(project, "one", "sam_vit_b")
+        project.set_setting("model", "sam_vit_b")
+    session = Session()
+    library = LibraryController(session, view)
+    library.open_project(tmp_path / "p")
+    session.ask_for("sam_pocket", None)
+    load(session)
+    assert session.project.get_setting("model") == "sam_vit_b"
+    assert session.project.current_adapter().folder == folder
     session.project.close()
 
 

@@ -164,18 +164,66 @@ def test_models_chosen_in_passing_are_not_loaded(
 def test_a_model_that_cannot_be_loaded_leaves_the_one_before(
     controller: SegmentController, plain: Session, worker: HeldWorker, engine: NotedEngine
 ) -> None:
-    controller.load()
-    worker.run()
-    engine.broken.add("sam_vit_h")
-    plain.model_name = "sam_vit_h"
-    worker.run()
-    assert plain.model_name == "sam_pocket"
-    assert plain.problem
-    assert "cannot be downloaded" in plain.status
+    plain.adapter = Path("adapter")
     prompt_on(plain)
     plain.prompts = clicks(1)
     worker.run()
-    assert plain.candidates is not None
+    engine.calls.clear()
+    engine.broken.add("sam_vit_h")
+    plain.ask_for("sam_vit_h", None)
+    assert plain.device == ""
+    worker.run()
+    assert (plain.model_name, plain.adapter) == plain.loaded == ("sam_pocket", Path("adapter"))
+    assert [call for call in engine.calls if call[0] == "load"] == [("load", "sam_vit_h", None)]
+    assert (plain.device, plain.busy) == ("cpu", False)
+    # The image was prepared again for the model before, which must not hide what went wrong.
+    assert engine.calls[-1][0] == "answer"
+    assert plain.problem
+    assert "cannot be downloaded" in plain.status
+    plain.shown = image(2)
+    worker.run()
+    assert (plain.status, plain.problem) == ("image 2 is ready for prompts.", False)
+
+
+def test_where_no_model_is_loaded_the_shipped_one_takes_the_place_of_one_that_cannot_be(
+    controller: SegmentController, plain: Session, worker: HeldWorker, engine: NotedEngine
+) -> None:
+    engine.broken.add("sam_vit_h")
+    prompt_on(plain)
+    plain.ask_for("sam_vit_h", Path("adapter"))
+    worker.run()
+    assert (plain.model_name, plain.adapter) == plain.loaded == ("sam_pocket", None)
+    assert plain.device == "cpu"
+    assert plain.status == "sam_pocket is used for now: sam_vit_h cannot be downloaded"
+    assert plain.problem
+
+
+def test_where_the_shipped_model_cannot_be_loaded_either_it_is_tried_once(
+    controller: SegmentController, plain: Session, worker: HeldWorker, engine: NotedEngine
+) -> None:
+    engine.broken |= {"sam_vit_h", "sam_pocket"}
+    plain.model_name = "sam_vit_h"
+    worker.run()
+    assert [call[1] for call in engine.calls] == ["sam_vit_h", "sam_pocket"]
+    assert plain.status == "sam_pocket cannot be downloaded"
+    assert not plain.busy
+
+
+def test_a_model_that_was_loaded_although_passed_over_is_the_one_to_go_back_to(
+    controller: SegmentController, plain: Session, worker: HeldWorker, engine: NotedEngine
+) -> None:
+    controller.load()
+    worker.run()
+    plain.model_name = "sam_vit_b"
+    work, done, _, _ = worker.jobs.pop()
+    device = work()
+    engine.broken.add("sam_vit_h")
+    plain.model_name = "sam_vit_h"
+    done(device)
+    assert plain.device == ""
+    worker.run()
+    assert plain.model_name == "sam_vit_b"
+    assert plain.loaded == ("sam_vit_b", None)
 
 
 def test_slices_passed_over_quickly_are_not_embedded(

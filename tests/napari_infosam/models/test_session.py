@@ -42,3 +42,14 @@ def test_two_sessions_do_not_share_state() -> None:
     one.status = "changed"
     assert other.status == ""
     assert told == []
+
+
+def test_model_and_adapter_change_in_one_step() -> None:
+    session = Session()
+    seen: list[tuple[str, Path | None]] = []
+    for name in ("model_name", "adapter"):
+        session.events[name].connect(lambda: seen.append((session.model_name, session.adapter)))
+    session.ask_for("sam_vit_b", Path("adapter"))
+    assert set(seen) == {("sam_vit_b", Path("adapter"))}
+    session.ask_for("sam_vit_b", None)
+    assert seen[-1] == ("sam_vit_b", None)

@@ -45,13 +45,12 @@ class AdapterTable:
         return self._record(rows[0]) if rows else None
 
     def set_current(self, adapter_id: int | None) -> None:
-        """Use this adapter from now on, or none; a newer one that was in use is rolled back."""
+        """Use this adapter from now on, or none; a newer one for which it is used is rolled back."""
         if adapter_id is not None:
             self.get(adapter_id)
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE adapters SET status = 'rolled_back' WHERE is_current = 1 AND id > ?",
-                (adapter_id or 0,),
+                "UPDATE adapters SET status = 'rolled_back' WHERE is_current = 1 AND id > ?", (adapter_id,)
             )
             connection.execute("UPDATE adapters SET is_current = 0")
             connection.execute(
