@@ -35,6 +35,8 @@ PROMPT = "point"
 START_SECONDS = 120.0
 TRAINING_SECONDS = 480.0
 WINDOW = (1500, 960)
+HOME_NAME = "demo_project"
+MARK = ".made-by-napari-infosam-demo"
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,9 @@ def play(out: Path, *, interactive: bool = False) -> tuple[Result, float]:
     The project lies in `out` too, so that nobody's own annotations are touched.
 
     Raises:
-        InfoSAMError: a step did not do what it should.
+        InfoSAMError: a step did not do what it should, or something of yours lies where the project would.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    home = out / "project"
-    shutil.rmtree(home, ignore_errors=True)
-    os.environ["INFOSAM_DATA"] = str(home.resolve())
+    os.environ["INFOSAM_DATA"] = str(fresh_home(out).resolve())
     began = time.monotonic()
     viewer = napari.Viewer(title="napari-infosam demo")
     viewer.window._qt_window.resize(*WINDOW)
@@ -200,3 +199,19 @@ def play(out: Path, *, interactive: bool = False) -> tuple[Result, float]:
     finally:
         viewer.close()
     return result, seconds
+
+
+def fresh_home(out: Path) -> Path:
+    """An empty folder in `out` for the demo's project, in place of the one that an earlier demo left there.
+
+    Raises:
+        InfoSAMError: what lies there is not a demo's.
+    """
+    home = out / HOME_NAME
+    if home.exists():
+        if not (home / MARK).is_file():
+            raise InfoSAMError(f"{home} is not the demo's: move it away, or choose another folder with --out")
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / MARK).touch()
+    return home
