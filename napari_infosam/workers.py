@@ -28,6 +28,7 @@ class Worker(QObject):
     """A background thread that belongs to the GUI."""
 
     _landed = Signal(object)
+    _told = Signal(object)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -36,6 +37,7 @@ class Worker(QObject):
         # Queued, so that even a job that is already done is delivered from the event loop.
         # PyQt6's stubs leave the second argument out.
         self._landed.connect(self._deliver, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
+        self._told.connect(self._call, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
     def submit(
         self,
@@ -54,8 +56,17 @@ class Worker(QObject):
         future: Future[T | None] = self._executor.submit(lambda: work() if wanted() else None)
         future.add_done_callback(lambda finished: self._land(finished, done, failed, wanted))
 
+    def tell(self, callback: Callable[[], None]) -> None:
+        """For a job that runs: have the GUI thread call `callback`, before the result is delivered.
+
+        Raises CancelledError once the worker is closed, which ends the job: nobody waits for it any more.
+        """
+        if self._closed:
+            raise CancelledError
+        self._told.emit(callback)
+
     def close(self) -> None:
-        """Drop what waits and deliver nothing more; a job that runs is left to end by itself."""
+        """Drop what waits and deliver nothing more; a job that runs ends by itself, or when it next tells."""
         self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -63,6 +74,10 @@ class Worker(QObject):
         """On the background thread: hand the finished job over to the GUI thread."""
         if not self._closed:
             self._landed.emit((future, done, failed, wanted))
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        if not self._closed:
+            callback()
 
     def _deliver(self, landed: tuple[Future[Any], Any, Any, Callable[[], bool]]) -> None:
         future, done, failed, wanted = landed

@@ -43,6 +43,7 @@ def load_model(
     checkpoint: PathLike | None = None,
     adapter: PathLike | None = None,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> PromptableModel:
     """A model ready to predict: frozen, in eval mode, on its device.
 
@@ -51,12 +52,14 @@ def load_model(
         checkpoint: weights of your own in the model's official form; None takes the official ones.
         adapter: an adapter folder to put onto it.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        progress: called with (bytes so far, bytes in all) during a download, which ends if it raises; the
+            next one goes on from there.
 
     Raises:
         BadInputError: the name, checkpoint, adapter or device cannot be used.
         InfoSAMError: the weights could not be downloaded.
     """
-    model = registry.load(name, checkpoint=checkpoint, device=device)
+    model = registry.load(name, checkpoint=checkpoint, device=device, progress=progress)
     return model if adapter is None else load_adapter(Path(adapter), model)
 
 

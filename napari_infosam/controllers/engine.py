@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +32,19 @@ class Engine:
         self._cache: EmbeddingCache | None = None
         self._image: Hashable = None
 
-    def load(self, name: str, adapter: Path | None) -> str:
+    def load(
+        self, name: str, adapter: Path | None, progress: Callable[[int, int], None] | None = None
+    ) -> str:
         """Load a model, with an adapter or as it was pre-trained; returns the device that it is on.
+
+        progress: called with (bytes so far, bytes in all) during a download, which ends if it raises.
 
         Raises InfoSAMError where the model or the adapter cannot be loaded; the one before stays in use.
         """
         import_torch()
         import infosam
 
-        model = infosam.load_model(name, adapter=adapter)
+        model = infosam.load_model(name, adapter=adapter, progress=progress)
         if self._cache is None:
             self._cache = infosam.EmbeddingCache(CACHE_BYTES)
         device = str(model.device)

@@ -19,6 +19,10 @@ T = TypeVar("T")
 FALLBACK = (DEFAULT_MODEL, None)  # comes with the package
 
 
+class PassedOver(Exception):
+    """What is done in the background is no longer wanted."""
+
+
 @dataclass(frozen=True, eq=False)
 class SegmentRequest:
     """A prompt on an image, as it was when the user gave it. ticket: only the newest answer is shown."""
@@ -52,16 +56,20 @@ class SegmentController:
         session, wanted = self._session, self._wanted
         self._embedded = False
         session.embed_seconds = self._usual_seconds
+
+        def still() -> bool:
+            return wanted == self._wanted
+
         # What runs may be the load of another model, unless a load has just failed.
         if wanted != session.loaded or (self._running and not self._quiet):
             session.device = ""
             self._run(
                 f"Loading {_name(*wanted)}…",
                 f"{_name(*wanted)} is loaded.",
-                lambda: self._engine.load(*wanted),
+                lambda: self._engine.load(*wanted, self._download(wanted[0], still)),
                 lambda device: self._on_loaded(wanted, device),
                 self._on_load_failed,
-                lambda: wanted == self._wanted,
+                still,
             )
         else:
             session.device = self._device
@@ -73,6 +81,20 @@ class SegmentController:
     def _wanted(self) -> tuple[str, Path | None]:
         """The model and the adapter that are asked for."""
         return self._session.model_name, self._session.adapter
+
+    def _download(self, model: str, still: Callable[[], bool]) -> Callable[[int, int], None]:
+        """Shows how a download goes on, and ends it once the model is no longer wanted."""
+
+        def say(done: int, total: int) -> None:
+            if still():
+                self._session.say(f"Downloading {model}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+        def progress(done: int, total: int) -> None:
+            if not still():
+                raise PassedOver
+            self._worker.tell(lambda: say(done, total))
+
+        return progress
 
     def _on_loaded(self, wanted: tuple[str, Path | None], device: str) -> None:
         self._device = device
@@ -181,9 +203,15 @@ class SegmentController:
             if wanted():
                 failed(error)
 
+        def work_if_wanted() -> T | None:
+            try:
+                return work() if wanted() else None
+            except PassedOver:
+                return None
+
         count(+1)
         say(begun)
-        self._worker.submit(lambda: work() if wanted() else None, finish, fail)
+        self._worker.submit(work_if_wanted, finish, fail)
 
 
 def _name(model: str, adapter: Path | None) -> str:

@@ -34,6 +34,9 @@ class HeldWorker:
     ) -> None:
         self.jobs.append((work, done, failed, wanted))
 
+    def tell(self, callback: Callable[[], None]) -> None:
+        callback()
+
     def run(self) -> None:
         """Run what waits, and what that asks for in turn."""
         while self.jobs:

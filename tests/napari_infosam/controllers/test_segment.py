@@ -23,7 +23,7 @@ class NotedEngine:
         self.broken: set[str] = set()
         self.seconds = 0.5
 
-    def load(self, name: str, adapter: Path | None) -> str:
+    def load(self, name: str, adapter: Path | None, progress: Any) -> str:
         self.calls.append(("load", name, adapter))
         if name in self.broken:
             raise InfoSAMError(f"{name} cannot be downloaded")
