@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NEEDED = (
     "infosam/models/pocket/sam_pocket.safetensors",
+    "infosam/py.typed",
     "napari_infosam/napari.yaml",
+    "napari_infosam/py.typed",
     "napari_infosam/sample_data/leaf_lesions/images/leaf_lesions_00.jpg",
     "napari_infosam/sample_data/road_net/masks/road_net_15.png",
 )
