@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -23,13 +24,25 @@ NEEDED = (
 )
 
 
+def build(kind: str, folder: Path) -> Path:
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        f"--{kind}",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = folder.iterdir()
+    return built
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_holds_the_two_packages_and_what_they_need(wheel: Path) -> None:
@@ -38,6 +51,16 @@ def test_the_wheel_holds_the_two_packages_and_what_they_need(wheel: Path) -> Non
     assert packages == {"infosam", "napari_infosam"}
     assert set(NEEDED) <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("core/")]
+
+
+def test_the_source_distribution_holds_what_make_needs(tmp_path: Path) -> None:
+    with tarfile.open(build("sdist", tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("napari_infosam-*")
+    wanted = subprocess.run(["make", "-n", "env", "lint"], cwd=source, capture_output=True, text=True)
+    assert wanted.returncode == 0, wanted.stderr
+    assert os.access(source / ".ci" / "setup", os.X_OK)
+    assert (source / ".importlinter").is_file()
 
 
 def test_npe2_finds_nothing_wrong_with_the_manifest() -> None:
