@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def open_images(
     ] = None,
 ) -> None:
     """Open napari with the panel docked (the command may be left out)."""
+    _need_qt()
     import napari
 
     viewer = napari.Viewer(title="napari-infosam")
@@ -51,6 +53,7 @@ def demo(
     interactive: Annotated[bool, typer.Option(help="Leave the window open at the end")] = False,
 ) -> None:
     """Play the whole loop on sample data in a real window, and write what came of it."""
+    _need_qt()
     from infosam.types import InfoSAMError
     from napari_infosam.demo.loop import play
     from napari_infosam.demo.report import write_report
@@ -60,6 +63,15 @@ def demo(
         write_report(out, result, seconds)
     except InfoSAMError as error:
         typer.echo(f"The demo failed: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _need_qt() -> None:
+    """No Qt backend is forced on anyone who installs the package, so there may be none."""
+    try:
+        import_module("qtpy")
+    except ImportError as error:
+        typer.echo('napari has no Qt backend here. Install one: pip install "napari-infosam[all]"', err=True)
         raise typer.Exit(1) from error
 
 

@@ -1,5 +1,8 @@
 """The console script opens napari with the panel docked."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import napari
@@ -44,3 +47,27 @@ def test_bad_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture
         main(arguments)
     assert ended.value.code == 2
     assert "Error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["demo"]])
+def test_without_a_qt_backend_one_line_says_what_to_install(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "for binding in ('PyQt5', 'PyQt6', 'PySide2', 'PySide6'):\n"
+        "    sys.modules[binding] = None\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "QT_API"}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "napari_infosam", *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        'napari has no Qt backend here. Install one: pip install "napari-infosam[all]"'
+    ]
