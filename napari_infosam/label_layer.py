@@ -37,6 +37,7 @@ class LabelLayer:
 
     def __init__(self, layer: Labels) -> None:
         self.layer = layer
+        self.touched = True  # whether somebody else may have changed it since that was last looked at
         self._writing = False
         # The end of a stroke, fill or polygon; and anything that replaces the data.
         for event in (layer.events.paint, layer.events.set_data):
@@ -141,4 +142,5 @@ class LabelLayer:
 
     def _on_edit(self) -> None:
         if not self._writing:
+            self.touched = True
             self.painted.emit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from infosam.types import BoolArray, Prompt
 from napari_infosam.geometry import Box, geometry_of, slice_geometry_of, to_layer
-from napari_infosam.models.label_diff import bounding_box
+from napari_infosam.models.label_diff import Box as PixelBox
+from napari_infosam.models.label_diff import bounding_box, union
 from napari_infosam.models.shown_image import ShownImage
 
 CANDIDATE_NAME, BOX_NAME, POINTS_NAME = "infosam candidate", "infosam box", "infosam points"
@@ -26,7 +28,8 @@ class Overlays:
 
     def __init__(self, image: Image, shown: ShownImage) -> None:
         self._shown = shown
-        self._mask: BoolArray = np.zeros(shown.shape, bool)
+        self._mask: BoolArray | None = None  # that is drawn, and the box around it
+        self._drawn: PixelBox | None = None
         self.candidate = _candidate_layer(image, shown)
         self.box = _box_layer(image)
         self.points = _points_layer(image)
@@ -41,7 +44,7 @@ class Overlays:
             return
         if (shown.shape, shown.axes) != (self._shown.shape, self._shown.axes):
             self.candidate.data = np.zeros(_slice_shape(shown), np.uint8)
-            self._mask = np.zeros(shown.shape, bool)
+            self._mask = self._drawn = None
         self._shown = shown
         self.follow(image)
 
@@ -64,19 +67,20 @@ class Overlays:
 
     def show_candidate(self, mask: BoolArray | None) -> None:
         """Draw an (H, W) mask, or none; only what differs from the last one is sent to the screen."""
-        new = np.zeros(self._shown.shape, bool) if mask is None else mask
-        changed = new != self._mask
-        box = bounding_box(changed)
-        self._mask = new
-        if box is None:
+        last, drawn = self._mask, self._drawn
+        self._mask, self._drawn = mask, None if mask is None else bounding_box(mask)
+        boxes = [box for box in (drawn, self._drawn) if box is not None]
+        if not boxes:
             return
-        r0, c0, r1, c1 = box
-        rows, columns = np.nonzero(changed[r0:r1, c0:c1])
-        rows, columns = rows + r0, columns + c0
+        box = reduce(union, boxes)
+        after = _part(mask, box)
+        rows, columns = np.nonzero(_part(last, box) != after)
+        if not rows.size:
+            return
         indices = [np.zeros_like(rows)] * len(self._shown.index)
         row, column = self._shown.axes
-        indices[row], indices[column] = rows, columns
-        self.candidate.data_setitem(tuple(indices), new[rows, columns].astype(np.uint8))
+        indices[row], indices[column] = rows + box[0], columns + box[1]
+        self.candidate.data_setitem(tuple(indices), after[rows, columns].astype(np.uint8))
 
     def show_prompt(self, prompt: Prompt) -> None:
         """Draw the points, green for the object and red for the background, and the box."""
@@ -104,6 +108,12 @@ def warm_up() -> None:
     """Have napari compile and load what its first Labels layers need: seconds that nobody should wait for."""
     for dtype in (np.uint8, np.int32):
         Labels(np.ones((2, 2), dtype))
+
+
+def _part(mask: BoolArray | None, box: PixelBox) -> BoolArray:
+    """What a mask is in a box; nothing where there is none."""
+    r0, c0, r1, c1 = box
+    return np.zeros((r1 - r0, c1 - c0), bool) if mask is None else mask[r0:r1, c0:c1]
 
 
 def _slice_shape(shown: ShownImage) -> list[int]:

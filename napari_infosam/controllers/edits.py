@@ -89,11 +89,11 @@ class LabelEditor:
         self._field = None
         self.field(create=bool(self._records))
         self._publish()
-        self.record_strokes()
+        self.record_strokes(unheard=True)
 
     def leave(self) -> None:
         """No image: what was painted last is recorded first."""
-        self.record_strokes()
+        self.record_strokes(unheard=True)
         self._shown = None
         self._records = {}
         self._publish()
@@ -147,11 +147,15 @@ class LabelEditor:
         record = self._record(object_id)
         return self._apply(label_diff.erase(self._labels, record.label, record.box), 0, None)
 
-    def record_strokes(self) -> None:
-        """Write what was painted on the canvas to the project."""
+    def record_strokes(self, *, unheard: bool = False) -> None:
+        """Write what was painted on the canvas to the project.
+
+        unheard: look for it even if napari has told of no stroke, which takes a while on a large image.
+        """
         field = self.field(create=False)
-        if self._shown is None or field is None:
+        if self._shown is None or field is None or not (field.touched or unheard):
             return
+        field.touched = False
         diff = label_diff.difference(self._labels, field.read(self._shown))
         if diff is not None:
             self.brushed.emit(self._apply(diff, 0, None))

@@ -46,6 +46,9 @@ class ObjectsView(QWidget):
         self._tree.setHeaderLabels(COLUMNS)
         self._tree.setRootIsDecorated(False)
         self._tree.setUniformRowHeights(True)
+        header = self._tree.header()
+        assert header is not None
+        header.setResizeContentsPrecision(0)  # by the rows in sight, of thousands
         self._tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._tree.setMinimumHeight(96)
         self._tree.setMaximumHeight(180)
