@@ -13,6 +13,9 @@ from infosam.types import BadInputError, BoolArray
 OBJECT_RULES = ("auto", "image", "components", "labels")
 MIN_COMPONENT_AREA = 10  # pixels; smaller components are specks of annotation, not objects
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+_FULL = 255  # what a mask of one object holds in image files
+_RIM = 3  # pixels, from full and from nothing, where smoothing has left something between
+_SHADES = 8  # values above nothing; fewer may be meant
 
 
 def check_rule(rule: str) -> None:
@@ -27,12 +30,21 @@ def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[B
     image: all foreground is one object. labels: one object per value. components: one per connected
     component (8 neighbours) of each value, from 10 pixels on. auto: labels if there is more than one value,
     else image.
+
+    Raises:
+        BadInputError: the rule is unknown, or auto finds no labels but a mask with smoothed edges.
     """
     check_rule(rule)
     values = np.unique(labels[labels > 0])
     if values.size == 0:
         return
     if rule == "auto":
+        if _is_smoothed(labels, values):
+            raise BadInputError(
+                f"the mask has {values.size} values, but most only along edges: these are no labels, its "
+                'edges were smoothed. Give objects="image" to make all of it one object, or save it without '
+                "smoothing"
+            )
         rule = "labels" if values.size > 1 else "image"
     if rule == "image":
         yield labels > 0
@@ -49,3 +61,15 @@ def components(mask: BoolArray) -> Iterator[BoolArray]:
     for region in np.flatnonzero(areas >= MIN_COMPONENT_AREA):
         if region > 0:
             yield regions == region
+
+
+def _is_smoothed(labels: NDArray[np.integer], values: NDArray[np.integer]) -> bool:
+    """Whether several values between 0 and 255 occur, and only close to both: no labels lie so."""
+    if values[-1] != _FULL or values.size <= _SHADES:
+        return False
+    close = [
+        ndimage.binary_dilation(part, _EIGHT_NEIGHBOURS, iterations=_RIM)
+        for part in (labels == _FULL, labels <= 0)
+    ]
+    between = (labels > 0) & (labels < _FULL)
+    return bool((close[0] & close[1])[between].all())

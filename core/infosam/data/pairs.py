@@ -62,16 +62,20 @@ def csv_pairs(path: Path) -> list[Pair]:
 
 
 def read_pair(pair: Pair, rule: str) -> LabelledImage:
-    """The pair as a labelled image; raises BadInputError where a file is unreadable or the sizes differ."""
+    """The pair as a labelled image; raises BadInputError where a file is unreadable, the sizes differ or the
+    mask's edges were smoothed."""
     image, labels = read_image(pair.image), read_mask(pair.mask)
     if image.shape[:2] != labels.shape:
         raise BadInputError(
             f"image and mask differ in size: {pair.image} is {image.shape[:2]}, {pair.mask} is {labels.shape}"
         )
-    objects = [
-        LabelledObject(mask, key=str(number))
-        for number, mask in enumerate(split_objects(labels, rule), start=1)
-    ]
+    try:
+        objects = [
+            LabelledObject(mask, key=str(number))
+            for number, mask in enumerate(split_objects(labels, rule), start=1)
+        ]
+    except BadInputError as error:
+        raise BadInputError(f"{pair.mask}: {error}") from error
     load = partial(read_image, pair.image)
     return LabelledImage(content_hash(image), pair.image.name, load, objects, intensity_range(image))
 

@@ -56,6 +56,15 @@ def test_folder(folder: Path) -> None:
     assert [len(image.objects()) for image in read_data(folder, objects="components")] == [2] * 12
 
 
+def test_a_mask_with_smoothed_edges_is_named(folder: Path) -> None:
+    whole = Image.fromarray(np.kron(square(5, 5, 15, 255), np.ones((4, 4), np.uint8)))
+    turned = whole.rotate(30, Image.Resampling.BICUBIC).resize((40, 30), Image.Resampling.BILINEAR)
+    turned.save(folder / "masks" / "p03.png")
+    with pytest.raises(BadInputError, match=r"p03\.png: the mask has \d+ values.*smoothed"):
+        read_data(folder)
+    assert [len(image.objects()) for image in read_data(folder, objects="image")] == [1] * 12
+
+
 def test_instance_labels_of_16_bits_on_rgba(tmp_path: Path) -> None:
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
