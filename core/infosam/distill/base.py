@@ -19,7 +19,8 @@ class TrainingBatch:
     """N prompts over B images, with the mask that each prompt asks for.
 
     images: (B, 3, S, S), preprocessed.
-    teacher: the frozen teacher's embeddings of the same images, in its own dtype; None for tasks without one.
+    teacher: the frozen teacher's embeddings of the same images, in its own dtype; None where
+        nobody asks for them.
     prompts: N prompts.
     targets: (N, 1, S, S) float, 1 on the object, in the frame of the model's input.
     valid: (N, 1, S, S) bool, False on padding; None if all of the input shows the image.

@@ -1,4 +1,4 @@
-"""Scores of a predicted mask against the true one: functions, and one accumulator. NumPy only."""
+"""Scores of a predicted mask against the true one: functions, and one accumulator. No torch."""
 
 from infosam.metrics.accumulator import Accumulator
 from infosam.metrics.boundary import boundary_f1, boundary_f1_curve

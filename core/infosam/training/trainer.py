@@ -63,12 +63,12 @@ class Outcome:
 class Trainer:
     """Trains a student by a task, on labelled images.
 
-    The teacher embeds every image once. Batches hold at least two different objects, and each of them once:
-    InfoSAM compares what samples look like, and one object under two prompts, or seen from two distances,
-    gives it nothing to compare. Validation is by image. A finished run keeps its last weights unless those of
-    an earlier validation are clearly better (`is_clearly_worse`); one that was stopped keeps those of the
-    best. With nothing held out the number of steps is fixed, the last weights are kept, and no score is
-    claimed.
+    The teacher embeds every image once, if its embeddings are asked for. Batches hold at least two different
+    objects, and each of them once: InfoSAM compares what samples look like, and one object under two prompts,
+    or seen from two distances, gives it nothing to compare. Validation is by image. A finished run keeps its
+    last weights unless those of an earlier validation are clearly better (`is_clearly_worse`); one that was
+    stopped keeps those of the best. With nothing held out the number of steps is fixed, the last weights are
+    kept, and no score is claimed.
 
     Every random draw of a step follows from the seed and the step, and torch's generators are in the
     checkpoint, so that a resumed run on the CPU ends with the same bits as an uninterrupted one. `clean` mode
@@ -110,8 +110,10 @@ class Trainer:
         if config.zoom == "auto" and self._labelled:
             student.object_sizes = sizes_of(self._labelled)
         self._read = lru_cache(maxsize=1)(LabelledImage.image)  # one after the other, all views of an image
+        # In clean mode the teacher's answers are corrected, whatever the task.
+        embed = task.uses_teacher or config.mode == "clean"
         self._train = SampleSet(
-            self._views(self._labelled), teacher, config.mode, self._stores[0], embed=True
+            self._views(self._labelled), teacher, config.mode, self._stores[0], embed=embed
         )
         self._validation = SampleSet(
             self._views(self._held_out), teacher, config.mode, self._stores[1], embed=False

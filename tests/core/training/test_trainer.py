@@ -24,6 +24,7 @@ from infosam.types import (
     AdaptConfig,
     BadInputError,
     BoolArray,
+    ImageEmbedding,
     Preparing,
     Prompt,
     Report,
@@ -184,6 +185,34 @@ def test_a_run_reports_and_learns(tiny_model: PromptableModel, labelled_images: 
     masks = [report.losses["mask" if mode == "clean" else "structure"] for report in steps]
     assert sum(masks[-8:]) < 0.9 * sum(masks[:8])  # eight batches have every kind of prompt
     assert (outcome.status, outcome.steps) == ("done", 30)
+
+
+@pytest.mark.parametrize(
+    ("mode", "distilled", "embeds"),
+    [("official", "none", False), ("paper", "none", False), ("clean", "none", True), ("paper", "pkd", True)],
+)
+def test_the_teacher_embeds_images_where_its_embeddings_are_asked_for(
+    tiny_model: PromptableModel,
+    labelled_images: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: RunMode,
+    distilled: str,
+    embeds: bool,
+) -> None:
+    trainer = make_trainer(
+        tiny_model, labelled_images(2), [], config_of(mode=mode, distill=distilled, steps=2)
+    )
+    seen: list[int] = []
+    encode = tiny_model.encode
+
+    def counted(pixels: Tensor) -> ImageEmbedding:
+        seen.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(tiny_model, "encode", counted)
+    _, outcome = drain(trainer.run())
+    assert outcome.steps == 2
+    assert len(seen) == (2 if embeds else 0)
 
 
 def test_losses_of_the_method_are_trained_on(tiny_model: PromptableModel, labelled_images: Make) -> None:
