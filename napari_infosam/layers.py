@@ -313,6 +313,8 @@ class ViewerLayers:
         self._on_active()
 
     def _on_view(self) -> None:
+        if self._viewer.dims.ndisplay != 2:
+            self.hide_overlays()  # at once: napari fails to draw a box layer of two axes in 3-D
         self.view_changed.emit()
 
     def _on_mode(self) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from qtpy.QtTest import QTest
 
@@ -49,3 +50,14 @@ def test_the_tools_stay_in_place_while_the_user_annotates(low: Window, annotatin
     low.panel.annotator.adapt_state.run = RUN[-1]
     assert (scrolled(low) == 0) is annotating
     assert ("Training has ended" in low.session.status) is annotating
+
+
+def test_a_stack_is_shown_in_3d_although_prompts_were_on(coins: Window) -> None:
+    coins.session.prompting = True
+    coins.wait(lambda: "infosam points" in coins.viewer.layers, "the overlays")
+    coins.viewer.add_image(np.zeros((5, 64, 64), np.uint8), name="stack")
+    QTest.qWait(SETTLE_MS)
+    coins.viewer.dims.ndisplay = 3
+    QTest.qWait(SETTLE_MS)  # an error while drawing fails the test
+    coins.wait(lambda: coins.session.shown is None, "the 3-D view")
+    assert not coins.viewer.layers["infosam box"].visible
