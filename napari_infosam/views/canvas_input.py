@@ -87,6 +87,8 @@ class CanvasInput(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if isinstance(event, QMouseEvent):
             return self._on_mouse(event)
+        if event is not None and event.type() == QEvent.Type.FocusOut:
+            self._let_go_of_space()
         if not isinstance(event, QKeyEvent):
             return False
         if event.key() == _Key.Key_Space:
@@ -123,6 +125,12 @@ class CanvasInput(QObject):
         self._space = pressed
         self.space_held.emit(pressed)
         return True
+
+    def _let_go_of_space(self) -> None:
+        """Whoever has the keyboard now hears of the release in our stead."""
+        if self._space:
+            self._space = False
+            self.space_held.emit(False)
 
 
 def _distance(one: Any, other: Any) -> float:

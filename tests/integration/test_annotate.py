@@ -4,7 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QFocusEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from infosam import Project
 from tests.integration.conftest import Window
@@ -215,9 +218,19 @@ def test_closing_the_image_while_prompting(coins: Window, others: int) -> None:
     coins.wait(lambda: coins.session.prompts.is_empty, "a new start")
 
 
-def test_space_held_moves_the_image(coins: Window) -> None:
-    from qtpy.QtTest import QTest
+def test_clicks_are_answered_again_when_the_window_lost_the_keyboard_with_space_held(coins: Window) -> None:
+    coins.prompt_on()
+    QTest.keyPress(coins.canvas, Key.Key_Space)
+    QApplication.sendEvent(coins.canvas, QFocusEvent(QEvent.Type.FocusOut))  # the release goes elsewhere
+    coins.click(*COIN)
+    assert len(coins.session.prompts.points) == 1
+    QTest.keyPress(coins.canvas, Key.Key_Space)
+    coins.click(*COIN)
+    assert len(coins.session.prompts.points) == 1
+    QTest.keyRelease(coins.canvas, Key.Key_Space)
 
+
+def test_space_held_moves_the_image(coins: Window) -> None:
     coins.prompt_on()
     centre = coins.camera.center
     QTest.keyPress(coins.canvas, Key.Key_Space)
