@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QObject, Signal
 
 from infosam import Project
-from infosam.types import InfoSAMError, Prompt, Segmentation
+from infosam.types import InfoSAMError, Segmentation
 from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.prompting import PromptController
@@ -498,8 +498,9 @@ def test_finding_an_object_centres_it_and_gives_its_label_to_the_brush(desk: Des
 
 def test_clearing_can_be_undone(desk: Desk) -> None:
     desk.click(10, 10)
+    clicked = desk.session.prompts
     desk.prompts.clear()
-    assert desk.session.prompts == desk.session.prompts
     assert desk.session.prompts.is_empty
     desk.annotate.undo()
-    assert desk.session.prompts.points != Prompt().points
+    assert (desk.session.prompts.points, desk.session.prompts.labels) == (clicked.points, clicked.labels)
+    assert len(clicked.points) == 1

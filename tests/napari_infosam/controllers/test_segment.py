@@ -49,7 +49,13 @@ def segmentation(score: float) -> Segmentation:
 def image(number: int) -> ShownImage:
     pixels = np.zeros((4, 4))
     return ShownImage(
-        ImageKey(number, 0, (None, None)), f"image {number}", None, pixels, (slice(None),) * 2, (4, 4), False
+        key=ImageKey(number, 0, (None, None)),
+        name=f"image {number}",
+        path=None,
+        source=pixels,
+        index=(slice(None),) * 2,
+        shape=(4, 4),
+        rgb=False,
     )
 
 
