@@ -22,7 +22,7 @@ _KINDS: dict[str, type[Any]] = {
 
 def to_json(report: Report) -> str:
     """The report as one line of JSON, without a line break at its end."""
-    return json.dumps(_plain(asdict(report)), allow_nan=False)
+    return json.dumps(plain(asdict(report)), allow_nan=False)
 
 
 def from_json(line: str) -> Report:
@@ -45,10 +45,12 @@ def from_json(line: str) -> Report:
     return report
 
 
-def _plain(value: Any) -> Any:
-    """Mappings as dicts, numbers that are not finite as None."""
+def plain(value: Any) -> Any:
+    """Strict JSON values: mappings as dicts, tuples as lists, numbers that are not finite as None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

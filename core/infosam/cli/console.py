@@ -13,13 +13,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from infosam.reporting import plain
+
 stderr = Console(stderr=True)
 _WIDE = 200
 
 
 def json_line(result: Mapping[str, Any]) -> str:
     """One line of strict JSON; numbers that are not finite become null."""
-    return json.dumps(_plain(result), allow_nan=False)
+    return json.dumps(plain(result), allow_nan=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -38,13 +40,3 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def score(value: float | None) -> str:
     """A score for people: three digits, or a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from infosam.data.intensity import PERCENTILES
 from infosam.data.labelled import LabelledImage
 from infosam.models.base import PromptableModel
 from infosam.peft import config_of, config_to_dict, trainable_state
+from infosam.reporting import plain
 from infosam.types import AdaptConfig, BadInputError, Card, InfoSAMError, ObjectSizes, Scores
 
 INFO_NAME = "adapter.json"
@@ -95,7 +95,7 @@ class AdapterInfo:
 
     def to_json(self) -> str:
         """The content of `adapter.json`; numbers that are not finite become null."""
-        return json.dumps({"format": FORMAT, **_plain(asdict(self))}, indent=2, allow_nan=False) + "\n"
+        return json.dumps({"format": FORMAT, **plain(asdict(self))}, indent=2, allow_nan=False) + "\n"
 
 
 def read_adapter_info(folder: str | Path) -> AdapterInfo:
@@ -158,15 +158,6 @@ def _normalisation(student: PromptableModel, config: AdaptConfig) -> dict[str, A
 
 def _uses(images: Sequence[LabelledImage], split: Literal["train", "validation"]) -> tuple[ImageUse, ...]:
     return tuple(ImageUse(image.key, image.name, len(image.objects()), split) for image in images)
-
-
-def _plain(value: Any) -> Any:
-    """JSON values."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _from_json(data: Any) -> AdapterInfo:

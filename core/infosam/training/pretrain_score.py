@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
+from infosam.data.prompts import interior_pixel
 from infosam.data.scenes import make_scene
+from infosam.inference.prompting import low_resolution as logit_size
 from infosam.models.base import PromptableModel
 from infosam.training.pretrain_loss import low_resolution, true_iou
 from infosam.types import BoolArray, PromptBatch
@@ -29,13 +30,6 @@ class PretrainScores:
     event: Literal["pretrain_scores"] = "pretrain_scores"
 
 
-def most_interior(mask: BoolArray) -> tuple[int, int]:
-    """The mask's pixel farthest from its edge."""
-    distance = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
-    return int(row), int(column)
-
-
 @torch.no_grad()
 def held_out_scores(
     model: PromptableModel, step: int, n_scenes: int = 48, per_scene: int = 5
@@ -50,17 +44,12 @@ def held_out_scores(
         scene = make_scene(model.image_size, _HELD_OUT + number)
         chosen = scene.masks[rng.permutation(len(scene.masks))[:per_scene]]
         embedding = model.encode(model.preprocess(scene.image)[None])
-        target = low_resolution(torch.from_numpy(chosen).to(device), _logit_size(model))
+        target = low_resolution(torch.from_numpy(chosen).to(device), logit_size(model))
         for prompts, scores in ((_boxes(chosen, device), by_box), (_points(chosen, device), by_point)):
             output = model.decode(embedding, prompts)
             scores.append(true_iou(output.logits[:, :1], target)[:, 0])
     box, point = torch.cat(by_box), torch.cat(by_point)
     return PretrainScores(step, float(box.mean()), float(point.mean()), len(box))
-
-
-def _logit_size(model: PromptableModel) -> tuple[int, int]:
-    height, width = model.embedding_size
-    return 4 * height, 4 * width
 
 
 def _boxes(masks: BoolArray, device: torch.device) -> PromptBatch:
@@ -77,6 +66,6 @@ def _boxes(masks: BoolArray, device: torch.device) -> PromptBatch:
 
 
 def _points(masks: BoolArray, device: torch.device) -> PromptBatch:
-    points = torch.tensor([[most_interior(mask)] for mask in masks], dtype=torch.float32, device=device)
+    points = torch.tensor([[interior_pixel(mask)] for mask in masks], dtype=torch.float32, device=device)
     labels = torch.ones(len(masks), 1, dtype=torch.long, device=device)
     return PromptBatch(torch.zeros(len(masks), dtype=torch.long, device=device), points=points, labels=labels)
