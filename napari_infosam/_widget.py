@@ -13,6 +13,7 @@ from napari_infosam.controllers.annotate import AnnotateController
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.engine import Engine
 from napari_infosam.controllers.errors import tell
+from napari_infosam.controllers.export import ExportController
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.controllers.library import LibraryController
 from napari_infosam.controllers.panel import PanelController, connect_tools
@@ -62,6 +63,9 @@ class Annotator:
         self.adapt_state, self.adapt_view = AdaptState(), AdaptView()
         self._adapt = AdaptController(
             self.session, self.adapt_state, self.adapt_view, self._editor.record_strokes
+        )
+        self._export = ExportController(
+            self.session, self.model_view, self._project_worker, self._editor.record_strokes
         )
         self._closed = False
 

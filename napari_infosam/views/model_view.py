@@ -55,6 +55,7 @@ class ModelView(QWidget):
     model_requested = Signal(str)
     adapter_requested = Signal(object)  # Path | None
     project_requested = Signal(object)  # Path
+    export_requested = Signal(object)  # Path
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +70,10 @@ class ModelView(QWidget):
         browse.setText("…")
         browse.setToolTip("Keep labels and adapters in another folder")
         browse.clicked.connect(self._on_browse)
+        export = QToolButton()
+        export.setText("Export")
+        export.setToolTip("Write all labels of the project as label images and COCO into a new folder")
+        export.clicked.connect(self._on_export)
         self._models.activated.connect(self._on_model)
         self._adapters.activated.connect(self._on_adapter)
 
@@ -78,7 +83,7 @@ class ModelView(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Model", _row(self._models, self._device))
         layout.addRow("Adapter", self._adapters)
-        layout.addRow("Project", _row(self._project, browse))
+        layout.addRow("Project", _row(self._project, browse, export))
 
     def value(self) -> ModelPanel:
         return self._value
@@ -112,6 +117,13 @@ class ModelView(QWidget):
         if folder:
             self.project_requested.emit(Path(folder))
 
+    def _on_export(self) -> None:
+        project = self._value.project
+        before = str(project.parent if project else Path.home())
+        folder = QFileDialog.getExistingDirectory(self, "Export the labels into a new folder in", before)
+        if folder:
+            self.export_requested.emit(Path(folder))
+
     def _on_model(self, index: int) -> None:
         self.model_requested.emit(self._models.itemData(index))
 
@@ -128,10 +140,11 @@ def _combo(tooltip: str) -> QComboBox:
     return combo
 
 
-def _row(wide: QWidget, narrow: QWidget) -> QWidget:
+def _row(wide: QWidget, *narrow: QWidget) -> QWidget:
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.addWidget(wide, 1)
-    layout.addWidget(narrow)
+    for widget in narrow:
+        layout.addWidget(widget)
     return row

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from infosam.cli.app import app, main
 from infosam.cli.stop import StopRequests
 from infosam.data.io import read_mask
+from infosam.data.project import Project
 from infosam.inference.adapter import read_adapter_info
 from infosam.models import registry
 from infosam.models.base import PromptableModel
@@ -66,6 +67,20 @@ def test_training_leaves_a_core_free_where_it_can(
 ) -> None:
     monkeypatch.setattr("infosam.politeness.usable_cores", lambda: cores)
     assert polite_threads() == threads
+
+
+def test_export_writes_what_the_library_reads(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        image = project.add_image(np.arange(600, dtype=np.uint16).reshape(20, 30), name="plate")
+        mask = np.zeros((20, 30), bool)
+        mask[3:9, 4:11] = True
+        project.add_object(image.id, mask, label=7)
+    refused = invoke("export", tmp_path, "-o", tmp_path / "labels")
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, BadInputError)
+    written = json.loads(invoke("export", tmp_path / "project", "-o", tmp_path / "labels", "--json").stdout)
+    assert (written["n_images"], written["n_objects"], written["missing"]) == (1, 1, [])
+    assert np.array_equal(read_mask(Path(written["folder"]) / "masks" / "0001-plate.tif"), 7 * mask)
 
 
 def test_models_lists_all_in_both_forms() -> None:

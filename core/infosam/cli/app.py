@@ -13,6 +13,7 @@ from infosam.cli import (
     benchmark_command,
     data_command,
     evaluate_command,
+    export_command,
     models_command,
     pretrain_command,
     relation_maps_command,
@@ -44,6 +45,7 @@ app.command("models")(models_command.models)
 app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("export")(export_command.export)
 app.command("benchmark")(benchmark_command.benchmark)
 app.command("relation-maps")(relation_maps_command.relation_maps)
 app.add_typer(data_command.data, name="data")

@@ -126,16 +126,20 @@ def test_models_and_adapters_are_chosen_by_name_and_folder(qtbot: QtBot, tmp_pat
         assert chosen.args == [folder]
 
 
-def test_a_project_folder_is_asked_for(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "signal"), [("…", "project_requested"), ("Export", "export_requested")])
+def test_folders_are_asked_for(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, signal: str
+) -> None:
     view = ModelView()
     qtbot.addWidget(view)
+    requested = getattr(view, signal)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
-    with qtbot.waitSignal(view.project_requested) as asked:
-        button(view, "…").click()
+    with qtbot.waitSignal(requested) as asked:
+        button(view, text).click()
     assert asked.args == [tmp_path]
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
-    with qtbot.assertNotEmitted(view.project_requested):
-        button(view, "…").click()
+    with qtbot.assertNotEmitted(requested):
+        button(view, text).click()
 
 
 def test_objects_are_listed_selected_and_deleted(qtbot: QtBot) -> None:

@@ -39,7 +39,7 @@ class ImageTable:
         intensity = intensity_range(array)
         source = Path(path).absolute() if path is not None else None
         kept = source if plane is None and source is not None and _holds(source, key) else None
-        file = kept or _write_copy(array, self._folder / "images" / f"{key[:16]}.tif")
+        file = kept or write_copy(array, self._folder / "images" / f"{key[:16]}.tif")
         values = {
             "content_hash": key,
             "name": name or (source.name if source else "image"),
@@ -97,7 +97,7 @@ def read_recorded(record: ImageRecord) -> NDArray[Any]:
             f"{record.path} is missing, from which {record.name!r} was annotated: put it back"
         )
     image = read_image(record.path)
-    if record.is_copy and image.size == math.prod(record.shape):  # what `_write_copy` had to change
+    if record.is_copy and image.size == math.prod(record.shape):  # what `write_copy` had to change
         image = image.reshape(record.shape).astype(record.dtype, copy=False)
     if content_hash(image) != record.content_hash:
         raise BadInputError(
@@ -120,7 +120,7 @@ def _holds(path: Path, key: str) -> bool:
         return False
 
 
-def _write_copy(array: NDArray[Any], path: Path) -> Path:
+def write_copy(array: NDArray[Any], path: Path) -> Path:
     """Write a TIFF under another name first, so that a file of the final name is always whole."""
     # TIFF has no channel axis of length one, and no colours of one bit; see read_recorded.
     pixels = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
