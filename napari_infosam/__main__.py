@@ -41,9 +41,10 @@ def open_images(
     import napari
 
     viewer = napari.Viewer(title="napari-infosam")
-    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    # Before the panel: the first layer loads what its warming up, in a thread, would load at the same time.
     for image in images or ():
         viewer.open(image, stack=False)
+    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     napari.run()
 
 
