@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
 from infosam import Project
+from infosam.data.store.records import ImageRecord
 from infosam.types import Prompt
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.images import ImageController
@@ -26,6 +27,13 @@ def images(
     made = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
     yield made
     made.close()
+
+
+def known(project: Project, viewer: ViewerModel) -> ImageRecord:
+    """The image in the viewer, which the project has with one object."""
+    record = project.add_image(viewer.layers["cells"].data)
+    project.add_object(record.id, disc(10, 10), label=1)
+    return record
 
 
 def test_looking_at_an_image_does_not_add_it(
@@ -142,8 +150,7 @@ def test_what_naparis_tools_paint_on_another_slice_is_recorded(
 def test_deleting_the_labels_layer_says_that_the_objects_stay(
     images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    known(project, viewer)
     images.refresh()
     worker.run()
     viewer.layers.remove("cells labels")
@@ -159,8 +166,7 @@ def test_what_was_painted_before_the_objects_were_seen_takes_nothing_from_them(
     viewer: ViewerModel,
     layers: ViewerLayers,
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    record = known(project, viewer)
     project.add_object(record.id, disc(30, 10), label=2)
     images.refresh()
     layers.take_tool("brush", layers.shown())
@@ -179,8 +185,7 @@ def test_what_was_painted_before_the_objects_were_seen_takes_nothing_from_them(
 def test_an_image_of_the_same_name_and_size_does_not_get_the_labels_of_another(
     images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    record = known(project, viewer)
     images.refresh()
     worker.run()
     viewer.layers["cells"].name = "patient 1"
@@ -197,8 +202,7 @@ def test_an_image_of_the_same_name_and_size_does_not_get_the_labels_of_another(
 def test_a_panel_that_is_opened_again_knows_its_labels_by_the_image(
     session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel, qapp: Any
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    known(project, viewer)
     for expected in (1, 2):
         layers = ViewerLayers(viewer)
         images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
@@ -221,8 +225,7 @@ def test_another_project_shows_its_own_labels(
     viewer: ViewerModel,
     tmp_path: Path,
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    record = known(project, viewer)
     images.refresh()
     worker.run()
     with Project.create(tmp_path / "other") as other:
@@ -243,8 +246,7 @@ def test_a_project_that_does_not_know_the_image_shows_no_labels_of_the_one_befor
     viewer: ViewerModel,
     tmp_path: Path,
 ) -> None:
-    record = project.add_image(viewer.layers["cells"].data)
-    project.add_object(record.id, disc(10, 10), label=1)
+    known(project, viewer)
     images.refresh()
     worker.run()
     with Project.create(tmp_path / "empty") as empty:
