@@ -90,7 +90,7 @@ def evaluate(
             model was adapted to in the clean protocol, off in the official one.
         multimask: for a single click score what the plugin shows, the best of three masks as the model judges
             them, in place of the single-mask output.
-        objects: what one object is, for paths: auto, image, components or labels.
+        objects: what one object is, for paths: auto, image, components, labels or separate.
         limit: use only that many images, chosen by `seed`.
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
             their content wherever they lie.
@@ -141,7 +141,7 @@ def adapt(
         model: the pre-trained model or its name.
         config: method and settings; its device is used where `model` is a name.
         out: the adapter's folder. None makes one, in the project if `data` is one, else in the user's data.
-        objects: what one object is, for paths: auto, image, components or labels.
+        objects: what one object is, for paths: auto, image, components, labels or separate.
         limit: use only that many images, chosen by the seed.
         checkpoint: weights of your own, where `model` is a name.
         current: the adapter in use, for the card to compare with.

@@ -83,6 +83,17 @@ def test_export_writes_what_the_library_reads(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(Path(written["folder"]) / "masks" / "0001-plate.tif"), 7 * mask)
 
 
+def test_import_makes_a_project(labelled_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder, project = labelled_folder(2), tmp_path / "project"
+    read = json.loads(invoke("import", folder, "-p", project, "--json").stdout)
+    assert (read["n_images"], read["n_known"]) == (2, 0)
+    with Project.open(project) as opened:
+        assert len(opened.objects()) == read["n_objects"] > 0
+    again = invoke("import", folder, "--project", project)
+    assert f"passed over, which the project had already: {read['n_objects']}" in again.stdout
+    assert invoke("import", folder, "-p", project, "--objects", "some").exit_code == 2
+
+
 def test_models_lists_all_in_both_forms() -> None:
     lines = invoke("models").stdout
     listed = json.loads(invoke("models", "--json").stdout)["models"]

@@ -25,7 +25,8 @@ from napari_infosam.views.adapt_view import AdaptView
 
 PATIENCE = 180_000  # ms; the machine may be busy
 SIZE = 96
-LONG = AdaptConfig(steps=5000)
+QUICK = AdaptConfig(batch_size=2)
+LONG = replace(QUICK, steps=5000)
 
 
 class Annotator:
@@ -89,7 +90,7 @@ def annotator(labelled: Project, qtbot: QtBot) -> Iterator[Annotator]:
 
 
 def test_from_the_button_to_the_better_model(annotator: Annotator, labelled: Project) -> None:
-    annotator.press(AdaptConfig(steps=8))
+    annotator.press(replace(QUICK, steps=8))
     planned = annotator.state.preflight
     annotator.until_end()
     run = annotator.run
@@ -108,7 +109,7 @@ def test_from_the_button_to_the_better_model(annotator: Annotator, labelled: Pro
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_kill_9_and_resume_although_annotation_went_on(annotator: Annotator, labelled: Project) -> None:
     counts = labelled.object_counts()
-    annotator.press(AdaptConfig(steps=12, val_fraction=0))
+    annotator.press(replace(QUICK, steps=12, val_fraction=0))
     annotator.until_step(4)
     os.kill(annotator.child.pid, signal.SIGKILL)
     annotator.until_end()
@@ -138,7 +139,7 @@ def test_kill_9_and_resume_although_annotation_went_on(annotator: Annotator, lab
 def test_closing_in_mid_run_leaves_no_orphan_and_it_is_resumed_the_next_time(
     annotator: Annotator, labelled: Project, qtbot: QtBot
 ) -> None:
-    annotator.press(AdaptConfig(steps=400))
+    annotator.press(replace(QUICK, steps=400))
     annotator.until_step(3)
     child = annotator.child
     annotator.controller.close()

@@ -14,6 +14,7 @@ from infosam.cli import (
     data_command,
     evaluate_command,
     export_command,
+    import_command,
     models_command,
     pretrain_command,
     relation_maps_command,
@@ -45,6 +46,7 @@ app.command("models")(models_command.models)
 app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("import")(import_command.import_)
 app.command("export")(export_command.export)
 app.command("benchmark")(benchmark_command.benchmark)
 app.command("relation-maps")(relation_maps_command.relation_maps)

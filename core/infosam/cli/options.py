@@ -34,7 +34,7 @@ OtherSettings = Annotated[
     typer.Option("--set", help="Another setting of AdaptConfig: alpha=3, relation=dot, ...; repeatable."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Objects = Annotated[str, typer.Option(help="What one object is: auto, image, components or labels.")]
+Objects = Annotated[str, typer.Option(help="What one object is: auto, image, components, labels, separate.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only this many images, chosen by the seed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
 ZoomOption = Annotated[

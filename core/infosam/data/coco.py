@@ -56,7 +56,8 @@ def coco_images(path: Path) -> list[CocoImage]:
 
 
 def read_coco(entry: CocoImage, rule: str) -> LabelledImage:
-    """The image; one object is an annotation (labels, auto), a component of a category, or all (image).
+    """The image; one object is an annotation (labels, auto, separate), a component of a category, or
+    all (image).
 
     Raises BadInputError where the image is unreadable or its size is not the one stated, or a segmentation
     is bad.
@@ -66,12 +67,14 @@ def read_coco(entry: CocoImage, rule: str) -> LabelledImage:
         raise BadInputError(f"{entry.path} is {image.shape[:2]}, but its COCO entry says {entry.size} (H, W)")
     objects = _objects(entry, rule)
     load = partial(read_image, entry.path)
-    return LabelledImage(content_hash(image), entry.path.name, load, objects, intensity_range(image))
+    return LabelledImage(
+        content_hash(image), entry.path.name, load, objects, intensity_range(image), path=entry.path
+    )
 
 
 def _objects(entry: CocoImage, rule: str) -> list[LabelledObject]:
     masks = [(annotation, _mask(annotation, entry)) for annotation in entry.annotations]
-    if rule in ("labels", "auto"):
+    if rule in ("labels", "auto", "separate"):
         return [
             LabelledObject(mask, key=str(annotation.get("id", "")))
             for annotation, mask in masks

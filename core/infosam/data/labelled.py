@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class LabelledImage:
     """An image whose pixels are loaded on demand, with its objects.
 
     key: the content hash of the raw pixels, by which an image is known wherever its file lies. name: for
-    people.
+    people. path: its file, if it has one of its own. plane: where it lies in the stack that it is from.
     """
 
     def __init__(
@@ -67,9 +68,14 @@ class LabelledImage:
         load: Callable[[], NDArray[Any]],
         objects: Sequence[LabelledObject],
         intensity: IntensityRange | None = None,
+        *,
+        path: Path | None = None,
+        plane: tuple[int, ...] | None = None,
     ) -> None:
         self.key = key
         self.name = name
+        self.path = path
+        self.plane = plane
         self._load = load
         self._objects = tuple(objects)
         self._intensity = intensity

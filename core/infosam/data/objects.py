@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from infosam.types import BadInputError, BoolArray
 
-OBJECT_RULES = ("auto", "image", "components", "labels")
+OBJECT_RULES = ("auto", "image", "components", "labels", "separate")
 MIN_COMPONENT_AREA = 10  # pixels; smaller components are specks of annotation, not objects
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 _FULL = 255  # what a mask of one object holds in image files
@@ -29,23 +29,24 @@ def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[B
 
     image: all foreground is one object. labels: one object per value. components: one per connected
     component (8 neighbours) of each value, from 10 pixels on. auto: labels if there is more than one value,
-    else image.
+    else image. separate: labels if there is more than one value, else components.
 
     Raises:
-        BadInputError: the rule is unknown, or auto finds no labels but a mask with smoothed edges.
+        BadInputError: the rule is unknown, or one of the last two finds no labels but smoothed edges.
     """
     check_rule(rule)
     values = np.unique(labels[labels > 0])
     if values.size == 0:
         return
-    if rule == "auto":
+    if rule in ("auto", "separate"):
         if _is_smoothed(labels, values):
             raise BadInputError(
                 f"the mask has {values.size} values, but most only along edges: these are no labels, its "
                 'edges were smoothed. Give objects="image" to make all of it one object, or save it without '
                 "smoothing"
             )
-        rule = "labels" if values.size > 1 else "image"
+        alone = "image" if rule == "auto" else "components"
+        rule = "labels" if values.size > 1 else alone
     if rule == "image":
         yield labels > 0
         return

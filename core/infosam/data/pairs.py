@@ -77,7 +77,9 @@ def read_pair(pair: Pair, rule: str) -> LabelledImage:
     except BadInputError as error:
         raise BadInputError(f"{pair.mask}: {error}") from error
     load = partial(read_image, pair.image)
-    return LabelledImage(content_hash(image), pair.image.name, load, objects, intensity_range(image))
+    return LabelledImage(
+        content_hash(image), pair.image.name, load, objects, intensity_range(image), path=pair.image
+    )
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

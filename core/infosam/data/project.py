@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -133,6 +133,15 @@ class Project:
         """
         return self._objects.add(self._images.get(image_id), mask, label, prompt, source)
 
+    def import_objects(self, image_id: int, masks: Sequence[BoolArray | RLE]) -> list[ObjectRecord]:
+        """Commit masks that were drawn elsewhere, (H, W) or as run lengths: all of them or none.
+
+        They get the labels after the image's last. One that the image has already is passed over.
+
+        Raises BadInputError where a mask is empty or of another size.
+        """
+        return self._objects.add_new(self._images.get(image_id), masks, "imported")
+
     def update_object(
         self,
         object_id: int,
@@ -153,11 +162,19 @@ class Project:
 
     def remove_object(self, object_id: int) -> ObjectRecord:
         """Take an object out of the image; `restore_object` brings it back."""
-        return self._objects.set_removed(object_id, True)
+        return self._objects.set_removed([object_id], True)[0]
 
     def restore_object(self, object_id: int) -> ObjectRecord:
         """Bring a removed object back; raises BadInputError if its label has been given to another one."""
-        return self._objects.set_removed(object_id, False)
+        return self._objects.set_removed([object_id], False)[0]
+
+    def remove_objects(self, object_ids: Sequence[int]) -> None:
+        """Take many objects out of their images, in one step."""
+        self._objects.set_removed(object_ids, True)
+
+    def restore_objects(self, object_ids: Sequence[int]) -> None:
+        """Bring many removed objects back, all or, where a label has been given to another one, none."""
+        self._objects.set_removed(object_ids, False)
 
     def objects(self, image_id: int | None = None, include_removed: bool = False) -> list[ObjectRecord]:
         """The objects of one image, or of all, oldest first."""

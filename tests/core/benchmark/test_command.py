@@ -21,7 +21,7 @@ models = ["sam_pocket"]
 seeds = [0, 1]
 max_objects = 2
 baseline = "decoder"
-training = {{ steps = 2, threads = 1, device = "cpu" }}
+training = {{ steps = 2, batch_size = 2, threads = 1, device = "cpu" }}
 evaluation = {{ prompts = ["box"] }}
 
 [[data]]

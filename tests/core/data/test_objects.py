@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from infosam.data.objects import split_objects
+from infosam.data.objects import OBJECT_RULES, split_objects
 from infosam.types import BadInputError
 
 
@@ -31,6 +31,8 @@ def test_rules(labels: np.ndarray) -> None:
     assert areas(labels, "components") == [32, 16, 30]
     assert areas(labels, "auto") == [48, 34]
     assert areas(np.where(labels == 1, 255, 0), "auto") == [48]
+    assert areas(labels, "separate") == [48, 34]
+    assert areas(np.where(labels == 1, 255, 0), "separate") == [32, 16]
 
 
 @pytest.mark.parametrize("rule", ["image", "labels", "components"])
@@ -47,13 +49,13 @@ def test_components_have_ten_pixels_and_more(side: tuple[int, int], kept: int) -
     assert len(areas(labels, "components")) == kept
 
 
-@pytest.mark.parametrize("rule", ["auto", "image", "labels", "components"])
+@pytest.mark.parametrize("rule", OBJECT_RULES)
 def test_background_has_no_objects(rule: str) -> None:
     assert areas(np.zeros((5, 5), np.int32), rule) == []
 
 
 def test_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BadInputError, match="auto, image, components, labels, not 'instances'"):
+    with pytest.raises(BadInputError, match="auto, image, components, labels, separate, not 'instances'"):
         areas(np.zeros((5, 5), np.int32), "instances")
 
 

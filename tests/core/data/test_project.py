@@ -270,6 +270,34 @@ def test_remove_and_restore(project: Project) -> None:
     assert [r.action for r in project.history(first.id)] == ["added", "removed", "restored"]
 
 
+def test_imported_objects_come_together_with_the_labels_after_the_last(project: Project) -> None:
+    image = project.add_image(pixels())
+    removed = project.add_object(image.id, square(1, 1), label=6)
+    project.add_object(image.id, square(20, 20), label=2)
+    project.remove_object(removed.id)
+    made = project.import_objects(image.id, [square(1, 20), square(20, 20), square(2, 22), square(1, 20)])
+    assert [(item.label, item.source, item.prompt) for item in made] == [
+        (7, "imported", None),
+        (8, "imported", None),
+    ]
+    assert np.array_equal(project.mask(made[1].id), square(2, 22))
+    with pytest.raises(BadInputError, match="empty"):
+        project.import_objects(image.id, [square(10, 10), np.zeros((30, 40), bool)])
+    assert [item.label for item in project.objects()] == [2, 7, 8]
+    assert project.update_object(made[0].id, square(1, 21)).source == "edited"
+
+    ids = [item.id for item in made]
+    project.remove_objects(ids)
+    assert [item.label for item in project.objects()] == [2]
+    taken = project.add_object(image.id, square(5, 5), label=8)
+    with pytest.raises(BadInputError, match="label 8 is taken"):
+        project.restore_objects(ids)
+    assert [item.label for item in project.objects()] == [2, 8]  # all or none
+    project.remove_object(taken.id)
+    project.restore_objects(ids)
+    assert [item.label for item in project.objects()] == [2, 7, 8]
+
+
 def test_labels_are_taken_once_and_free_again_after_removal(project: Project) -> None:
     image, other = project.add_image(pixels()), project.add_image(pixels(1))
     first = project.add_object(image.id, square(1, 1), label=1)
@@ -290,7 +318,7 @@ def test_labels_are_taken_once_and_free_again_after_removal(project: Project) ->
         (np.zeros((30, 40), bool), 1, "prompt", "empty: remove the object"),
         (np.ones((30, 40), np.uint8), 1, "prompt", "bool, not uint8"),
         (square(1, 1), 0, "prompt", "1 or more, not 0"),
-        (square(1, 1), 1, "guess", "prompt, brush, edited, not 'guess'"),
+        (square(1, 1), 1, "guess", "prompt, brush, edited, imported, not 'guess'"),
     ],
 )
 def test_bad_objects_are_refused_and_leave_nothing(

@@ -8,14 +8,15 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from infosam.data.project import DATABASE_NAME, Project
-from infosam.data.store.schema import SCHEMA_VERSION
-from infosam.types import InfoSAMError, Prompt
+from infosam.data.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
+from infosam.types import BadInputError, InfoSAMError, Prompt
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and limits")
 IMAGE = np.arange(1200, dtype=np.uint16).reshape(30, 40)
@@ -146,6 +147,38 @@ def test_damaged_database_is_kept_and_explained(database: Path, damage: str) -> 
     assert database.read_bytes() == damaged
     database.rename(database.with_suffix(".damaged"))  # the advice works
     Project.create(database.parent).close()
+
+
+def test_a_project_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_NAME
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(MIGRATIONS[0])
+        old.executescript(
+            "INSERT INTO images VALUES (1, 'ab', 'plate', 'plate.png', 0, NULL, '[2, 3]', 'uint8', 0, 9, '');"
+            "INSERT INTO objects VALUES"
+            " (1, 1, 4, NULL, 'edited', 2, 3, CAST('06' AS BLOB), NULL, 1, 0, '', '');"
+            "INSERT INTO journal VALUES (1, 1, 'added', 'prompt', CAST('06' AS BLOB), NULL, '');"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"
+        )
+    for _ in range(2):  # the second time there is nothing to do
+        with Project.open(tmp_path) as project:
+            (found,) = project.objects()
+            assert (found.id, found.label, found.source, found.corrections, found.area) == (
+                1,
+                4,
+                "edited",
+                1,
+                6,
+            )
+            assert [revision.action for revision in project.history(1)] == ["added"]
+    with Project.open(tmp_path) as project:
+        (made,) = project.import_objects(1, [np.eye(2, 3, dtype=bool)])
+        assert (made.label, made.source) == (5, "imported")
+        with pytest.raises(BadInputError, match="label 4 is taken"):
+            project.add_object(1, np.eye(2, 3, dtype=bool), label=4)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert database.execute("PRAGMA foreign_key_list(journal)").fetchone()[2] == "objects"
 
 
 def test_newer_version_is_refused(database: Path) -> None:

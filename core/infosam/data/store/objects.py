@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from infosam.data.rle import RLE, encode_mask, rle_area
@@ -41,16 +42,27 @@ class ObjectTable:
         written = prompt_to_json(prompt)
         with self._database.transaction() as connection:
             _check_free(connection, image.id, label)
-            cursor = connection.execute(
-                "INSERT INTO objects"
-                "(image_id, label, source, height, width, counts, prompt, created, updated)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (image.id, int(label), source, *rle.size, rle.counts, written, at, at),
-            )
-            object_id = cursor.lastrowid
-            assert object_id is not None
-            _note(connection, object_id, "added", at, source, rle, written)
+            object_id = _insert(connection, image.id, int(label), at, source, rle, written)
         return self.get(object_id)
+
+    def add_new(
+        self, image: ImageRecord, masks: Sequence[BoolArray | RLE], source: ObjectSource
+    ) -> list[ObjectRecord]:
+        """Those of the masks that the image has not yet, with the labels after its last, in one step."""
+        encoded, at = [_encoded(mask, image.shape[:2]) for mask in masks], now()
+        _check_source(source)
+        added = []
+        with self._database.transaction() as connection:
+            query = "SELECT max(label) FROM objects WHERE image_id = ?"  # a removed one may come back
+            label = connection.execute(query, (image.id,)).fetchone()[0] or 0
+            query = "SELECT counts FROM objects WHERE image_id = ? AND removed = 0"
+            held = {row["counts"] for row in connection.execute(query, (image.id,))}
+            for rle in encoded:
+                if rle.counts not in held:
+                    held.add(rle.counts)
+                    label += 1
+                    added.append(_insert(connection, image.id, label, at, source, rle, None))
+        return [self.get(object_id) for object_id in added]
 
     def update(
         self, object_id: int, mask: BoolArray | RLE, source: ObjectSource, prompt: Prompt | None
@@ -86,18 +98,19 @@ class ObjectTable:
             _note(connection, record.id, "updated", at, record.source, record.rle, written)
         return self.get(record.id)
 
-    def set_removed(self, object_id: int, removed: bool) -> ObjectRecord:
-        record, at = self.get(object_id), now()
-        if record.removed == removed:
-            return record
+    def set_removed(self, object_ids: Sequence[int], removed: bool) -> list[ObjectRecord]:
+        records, at = [self.get(object_id) for object_id in object_ids], now()
         with self._database.transaction() as connection:
-            if not removed:
-                _check_free(connection, record.image_id, record.label)
-            connection.execute(
-                "UPDATE objects SET removed = ?, updated = ? WHERE id = ?", (removed, at, object_id)
-            )
-            _note(connection, object_id, "removed" if removed else "restored", at)
-        return self.get(object_id)
+            for record in records:
+                if record.removed == removed:
+                    continue
+                if not removed:
+                    _check_free(connection, record.image_id, record.label)
+                connection.execute(
+                    "UPDATE objects SET removed = ?, updated = ? WHERE id = ?", (removed, at, record.id)
+                )
+                _note(connection, record.id, "removed" if removed else "restored", at)
+        return [self.get(object_id) for object_id in object_ids]
 
     def get(self, object_id: int) -> ObjectRecord:
         rows = self._database.rows("SELECT * FROM objects WHERE id = ?", (object_id,))
@@ -157,6 +170,26 @@ def _check_free(connection: sqlite3.Connection, image_id: int, label: int) -> No
     query = "SELECT id FROM objects WHERE image_id = ? AND label = ? AND removed = 0"
     if connection.execute(query, (image_id, label)).fetchone() is not None:
         raise BadInputError(f"label {label} is taken by another object of this image: choose a free one")
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    image_id: int,
+    label: int,
+    at: str,
+    source: ObjectSource,
+    rle: RLE,
+    prompt: str | None,
+) -> int:
+    cursor = connection.execute(
+        "INSERT INTO objects(image_id, label, source, height, width, counts, prompt, created, updated)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (image_id, label, source, *rle.size, rle.counts, prompt, at, at),
+    )
+    object_id = cursor.lastrowid
+    assert object_id is not None
+    _note(connection, object_id, "added", at, source, rle, prompt)
+    return object_id
 
 
 def _note(

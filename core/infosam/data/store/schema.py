@@ -64,7 +64,30 @@ CREATE TABLE settings (
 );
 """
 
-MIGRATIONS = (_VERSION_1,)  # MIGRATIONS[v] turns version v into v + 1
+# SQLite changes a constraint by a new table. Foreign keys are off meanwhile: see `database._prepare`.
+_VERSION_2 = """
+CREATE TABLE new_objects (
+    id INTEGER PRIMARY KEY,
+    image_id INTEGER NOT NULL REFERENCES images(id),
+    label INTEGER NOT NULL CHECK (label > 0),
+    class_id INTEGER,
+    source TEXT NOT NULL CHECK (source IN ('prompt', 'brush', 'edited', 'imported')),
+    height INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    counts BLOB NOT NULL,
+    prompt TEXT,
+    corrections INTEGER NOT NULL DEFAULT 0,
+    removed INTEGER NOT NULL DEFAULT 0,
+    created TEXT NOT NULL,
+    updated TEXT NOT NULL
+);
+INSERT INTO new_objects SELECT * FROM objects;
+DROP TABLE objects;
+ALTER TABLE new_objects RENAME TO objects;
+CREATE UNIQUE INDEX one_object_per_label ON objects(image_id, label) WHERE removed = 0;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)  # MIGRATIONS[v] turns version v into v + 1
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -1,0 +1,59 @@
+"""Labels that were drawn elsewhere become objects of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from infosam.data.labelled import LabelledImage
+from infosam.data.project import Project
+from infosam.types import InfoSAMError
+
+
+@dataclass(frozen=True)
+class Import:
+    """What came in: the ids of the new objects, how many images they lie on, and how many more objects the
+    project had already."""
+
+    object_ids: tuple[int, ...]
+    n_images: int
+    n_known: int
+
+
+def import_labels(
+    project: Project,
+    images: Sequence[LabelledImage],
+    progress: Callable[[int, int], None] | None = None,
+) -> Import:
+    """Add the objects of labelled images to a project, and the images themselves where it has them not yet.
+
+    Importing the same again adds nothing. Objects keep their whole masks, also where they overlap.
+
+    Args:
+        project: what it holds already stays.
+        images: as `read_data` gives them.
+        progress: called with (images done, images in all).
+
+    Raises:
+        InfoSAMError: an image cannot be read, or the project not be written. That, and whatever `progress`
+            raises, takes all objects back that had come in.
+    """
+    ids: list[int] = []
+    n_images = n_known = 0
+    try:
+        for done, image in enumerate(images, start=1):
+            record = project.find_image(image.key) or project.add_image(
+                image.image(), path=image.path, name=image.name, plane=image.plane
+            )
+            added = project.import_objects(record.id, [item.rle for item in image.objects()])
+            ids += [item.id for item in added]
+            n_images += bool(added)
+            n_known += len(image.objects()) - len(added)
+            if progress is not None:
+                progress(done, len(images))
+    except BaseException:
+        with suppress(InfoSAMError):
+            project.remove_objects(ids)
+        raise
+    return Import(tuple(ids), n_images, n_known)
