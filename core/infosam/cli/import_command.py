@@ -24,13 +24,14 @@ def import_(
     check_objects(objects)
     from infosam.data.importing import import_labels
     from infosam.data.project import Project
-    from infosam.data.readers import read_data
+    from infosam.data.readers import data_entries
 
-    images = read_data(data, objects=objects)
+    entries = data_entries(data, objects)
     opened = Project.open(project) if Project.exists(project) else Project.create(project)
     with opened, Progress(console=stderr, transient=True) as bar:
-        row = bar.add_task("images", total=len(images))
-        done = import_labels(opened, images, lambda done, _: bar.update(row, completed=done))
+        row = bar.add_task("images", total=len(entries))
+        images = (read() for read in entries)
+        done = import_labels(opened, images, lambda count: bar.update(row, completed=count))
     if as_json:
         print_json(
             {

@@ -84,8 +84,9 @@ def _objects(entry: CocoImage, rule: str) -> list[LabelledObject]:
     for annotation, mask in masks:
         group = annotation.get("category_id") if rule == "components" else None
         groups[group] = groups.get(group, np.zeros(entry.size, dtype=np.bool_)) | mask
-    whole = [group for group in groups.values() if group.any()]
-    parts = [part for group in whole for part in components(group)] if rule == "components" else whole
+    parts: list[BoolArray | RLE] = []
+    for group in filter(np.any, groups.values()):
+        parts += components(group) if rule == "components" else [group]
     return [LabelledObject(part, key=str(number)) for number, part in enumerate(parts, start=1)]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project
-from infosam.types import InfoSAMError
+from infosam.types import BadInputError, InfoSAMError
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Import:
 
 def import_labels(
     project: Project,
-    images: Sequence[LabelledImage],
-    progress: Callable[[int, int], None] | None = None,
+    images: Iterable[LabelledImage],
+    progress: Callable[[int], None] | None = None,
 ) -> Import:
     """Add the objects of labelled images to a project, and the images themselves where it has them not yet.
 
@@ -32,28 +32,32 @@ def import_labels(
 
     Args:
         project: what it holds already stays.
-        images: as `read_data` gives them.
-        progress: called with (images done, images in all).
+        images: as `read_data` and `data_entries` give them; those without objects are passed over.
+        progress: called with the number of images done.
 
     Raises:
-        InfoSAMError: an image cannot be read, or the project not be written. That, and whatever `progress`
-            raises, takes all objects back that had come in.
+        BadInputError: there are no objects, or an image cannot be read.
+        InfoSAMError: the project cannot be written. Whatever is raised, by `progress` and `images` too, takes
+            all objects back that had come in.
     """
     ids: list[int] = []
     n_images = n_known = 0
     try:
         for done, image in enumerate(images, start=1):
-            record = project.find_image(image.key) or project.add_image(
-                image.image(), path=image.path, name=image.name, plane=image.plane
-            )
-            added = project.import_objects(record.id, [item.rle for item in image.objects()])
-            ids += [item.id for item in added]
-            n_images += bool(added)
-            n_known += len(image.objects()) - len(added)
+            if image.objects():
+                record = project.find_image(image.key) or project.add_image(
+                    image.image(), path=image.path, name=image.name, plane=image.plane
+                )
+                added = project.import_objects(record.id, [item.rle for item in image.objects()])
+                ids += [item.id for item in added]
+                n_images += bool(added)
+                n_known += len(image.objects()) - len(added)
             if progress is not None:
-                progress(done, len(images))
+                progress(done)
     except BaseException:
         with suppress(InfoSAMError):
             project.remove_objects(ids)
         raise
+    if not ids and not n_known:
+        raise BadInputError("there are no labels to import: 0 is the background")
     return Import(tuple(ids), n_images, n_known)

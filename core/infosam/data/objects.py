@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from infosam.data.rle import RLE, encode_mask, encode_window, rle_area
 from infosam.types import BadInputError, BoolArray
 
 OBJECT_RULES = ("auto", "image", "components", "labels", "separate")
@@ -24,8 +25,8 @@ def check_rule(rule: str) -> None:
         raise BadInputError(f"objects must be one of {', '.join(OBJECT_RULES)}, not {rule!r}")
 
 
-def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[BoolArray]:
-    """The objects of an (H, W) mask as (H, W) bool masks; values of 0 and less are background.
+def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[RLE]:
+    """The objects of an (H, W) mask as run lengths; values of 0 and less are background.
 
     image: all foreground is one object. labels: one object per value. components: one per connected
     component (8 neighbours) of each value, from 10 pixels on. auto: labels if there is more than one value,
@@ -48,20 +49,26 @@ def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[B
         alone = "image" if rule == "auto" else "components"
         rule = "labels" if values.size > 1 else alone
     if rule == "image":
-        yield labels > 0
-        return
-    for value in values:
-        mask = labels == value
-        yield from components(mask) if rule == "components" else [mask]
+        yield encode_mask(labels > 0)
+    elif rule == "labels":
+        yield from _encoded(np.where(labels > 0, np.searchsorted(values, labels) + 1, 0))
+    else:
+        for value in values:
+            yield from components(labels == value)
 
 
-def components(mask: BoolArray) -> Iterator[BoolArray]:
-    """The connected components (8 neighbours) of at least 10 pixels, in reading order."""
+def components(mask: BoolArray) -> Iterator[RLE]:
+    """The connected components (8 neighbours) of at least 10 pixels, in reading order, as run lengths."""
     regions, _ = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
-    areas = np.bincount(regions.ravel())
-    for region in np.flatnonzero(areas >= MIN_COMPONENT_AREA):
-        if region > 0:
-            yield regions == region
+    return (rle for rle in _encoded(regions) if rle_area(rle) >= MIN_COMPONENT_AREA)
+
+
+def _encoded(numbered: NDArray[np.integer]) -> Iterator[RLE]:
+    """The regions 1, 2, ... of an (H, W) image of them; each costs what its own box holds."""
+    height, width = numbered.shape
+    for number, (rows, columns) in enumerate(ndimage.find_objects(numbered), start=1):
+        inside = np.asarray(numbered[rows, columns] == number)
+        yield encode_window(inside, (rows.start, columns.start), (height, width))
 
 
 def _is_smoothed(labels: NDArray[np.integer], values: NDArray[np.integer]) -> bool:

@@ -71,8 +71,8 @@ def read_pair(pair: Pair, rule: str) -> LabelledImage:
         )
     try:
         objects = [
-            LabelledObject(mask, key=str(number))
-            for number, mask in enumerate(split_objects(labels, rule), start=1)
+            LabelledObject(rle, key=str(number))
+            for number, rle in enumerate(split_objects(labels, rule), start=1)
         ]
     except BadInputError as error:
         raise BadInputError(f"{pair.mask}: {error}") from error

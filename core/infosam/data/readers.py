@@ -37,9 +37,13 @@ def read_data(
     project, the labels as they were then. Images without objects are left out, with a logged warning.
     Raises BadInputError naming the file or folder that cannot be used.
     """
+    return _chosen(data_entries(source, objects, revision), str(source), limit, seed)
+
+
+def data_entries(source: str | Path, objects: str = "auto", revision: int | None = None) -> Sequence[Entry]:
+    """As `read_data`, the images one by one: each call reads one, which may have no objects."""
     check_rule(objects)
-    source = Path(source)
-    return _chosen(_entries(source, objects, revision), str(source), limit, seed)
+    return _entries(Path(source), objects, revision)
 
 
 def choose(

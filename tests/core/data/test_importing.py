@@ -13,7 +13,7 @@ from infosam.data.export import export_labels
 from infosam.data.importing import import_labels
 from infosam.data.io import write_mask
 from infosam.data.project import Project
-from infosam.data.readers import read_data
+from infosam.data.readers import data_entries, read_data
 from infosam.types import BadInputError
 
 
@@ -46,10 +46,10 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 def test_a_folder_comes_in_once(project: Project, folder: Path) -> None:
     images = read_data(folder, objects="separate")
-    seen: list[tuple[int, int]] = []
-    first = import_labels(project, images, lambda done, total: seen.append((done, total)))
+    seen: list[int] = []
+    first = import_labels(project, images, seen.append)
     assert (len(first.object_ids), first.n_images, first.n_known) == (4, 2, 0)
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == [1, 2]
     again = import_labels(project, images)
     assert (again.object_ids, again.n_images, again.n_known) == ((), 0, 4)
     for found, expected in zip(project.labelled_images(), images, strict=True):
@@ -57,6 +57,16 @@ def test_a_folder_comes_in_once(project: Project, folder: Path) -> None:
         assert [item.rle for item in found.objects()] == [item.rle for item in expected.objects()]
     assert [image.path for image in project.images()] == sorted((folder / "images").iterdir())  # no copies
     assert {item.source for item in project.objects()} == {"imported"}
+
+
+def test_images_without_labels_are_passed_over_unless_all_are(project: Project, folder: Path) -> None:
+    write_mask(folder / "masks" / "a.png", np.zeros((30, 40), np.uint8))
+    entries = data_entries(folder, "separate")
+    done = import_labels(project, (read() for read in entries))
+    assert (len(done.object_ids), done.n_images) == (2, 1)
+    assert [image.name for image in project.images()] == ["b.png"]
+    with pytest.raises(BadInputError, match="no labels to import"):
+        import_labels(project, [entries[0]()])
 
 
 def test_what_was_exported_comes_back(project: Project, folder: Path, tmp_path: Path) -> None:
@@ -74,8 +84,8 @@ def test_an_import_that_is_cancelled_or_fails_leaves_no_objects(project: Project
     images = read_data(folder, objects="separate")
     kept = project.add_object(project.add_image(images[0].image()).id, square(20, 1), label=1)
 
-    def cancel(done: int, total: int) -> None:
-        if done == total:
+    def cancel(done: int) -> None:
+        if done == len(images):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

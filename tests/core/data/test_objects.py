@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infosam.data.objects import OBJECT_RULES, split_objects
+from infosam.data.rle import decode_mask, rle_area
 from infosam.types import BadInputError
 
 
@@ -22,7 +23,7 @@ def labels() -> np.ndarray:
 
 
 def areas(labels: np.ndarray, rule: str) -> list[int]:
-    return [int(mask.sum()) for mask in split_objects(labels, rule)]
+    return [rle_area(rle) for rle in split_objects(labels, rule)]
 
 
 def test_rules(labels: np.ndarray) -> None:
@@ -36,10 +37,12 @@ def test_rules(labels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("rule", ["image", "labels", "components"])
-def test_masks_are_bool_and_disjoint(labels: np.ndarray, rule: str) -> None:
-    masks = list(split_objects(labels, rule))
-    assert all(mask.dtype == np.bool_ and mask.shape == labels.shape for mask in masks)
+def test_masks_are_disjoint_and_nothing_but_objects(labels: np.ndarray, rule: str) -> None:
+    masks = [decode_mask(rle) for rle in split_objects(labels, rule)]
+    assert all(mask.shape == labels.shape for mask in masks)
     assert np.sum(masks, axis=0).max() == 1
+    for mask in masks:
+        assert len(np.unique(labels[mask])) == (2 if rule == "image" else 1)
 
 
 @pytest.mark.parametrize(("side", "kept"), [((3, 3), 0), ((2, 5), 1)])
