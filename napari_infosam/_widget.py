@@ -15,6 +15,7 @@ from napari_infosam.controllers.engine import Engine
 from napari_infosam.controllers.errors import tell
 from napari_infosam.controllers.export import ExportController
 from napari_infosam.controllers.images import ImageController
+from napari_infosam.controllers.import_labels import ImportController
 from napari_infosam.controllers.library import LibraryController
 from napari_infosam.controllers.panel import PanelController, connect_tools
 from napari_infosam.controllers.prompting import PromptController
@@ -66,6 +67,14 @@ class Annotator:
         )
         self._export = ExportController(
             self.session, self.model_view, self._project_worker, self._editor.record_strokes
+        )
+        self._import = ImportController(
+            self.session,
+            self._layers,
+            self.model_view.import_button,
+            self._project_worker,
+            self._images,
+            self._history,
         )
         self._closed = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,19 @@ def shown_image(layer: Image, dims: Dims) -> ShownImage:
     index = _shown_index(layer, dims, source.shape)
     height, width = (size for size, item in zip(source.shape, index, strict=False) if isinstance(item, slice))
     _check_size(layer, height, width)
+    return _slice(layer, source, index, (height, width))
+
+
+def all_slices(layer: Image, shown: ShownImage) -> list[ShownImage]:
+    """What moving the sliders shows of `layer`, along the axes along which `shown` is one of its slices."""
+    ways: list[Sequence[int | slice]] = [
+        [item] if isinstance(item, slice) else range(size)
+        for item, size in zip(shown.index, shown.source.shape, strict=False)
+    ]
+    return [_slice(layer, shown.source, index, shown.shape) for index in product(*ways)]
+
+
+def _slice(layer: Image, source: Any, index: Index, shape: tuple[int, int]) -> ShownImage:
     position = tuple(None if isinstance(item, slice) else item for item in index)
     numbers = ", ".join(str(item) for item in position if item is not None)
     return ShownImage(
@@ -41,7 +55,7 @@ def shown_image(layer: Image, dims: Dims) -> ShownImage:
         path=layer.source.path,
         source=source,
         index=index,
-        shape=(height, width),
+        shape=shape,
         rgb=layer.rgb,
     )
 

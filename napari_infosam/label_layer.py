@@ -67,6 +67,11 @@ class LabelLayer:
         return cls(layer)
 
     @staticmethod
+    def is_ours(layer: Labels) -> bool:
+        """Whether a layer was made by `for_image`."""
+        return IMAGE_KEY in layer.metadata
+
+    @staticmethod
     def made_for(layer: Labels, image: Image, shown: ShownImage) -> bool:
         """Whether a layer was made by `for_image` for that image layer, and still has its size."""
         made_for = layer.metadata.get(IMAGE_KEY, lambda: None)()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import disconnect_events
 from napari.viewer import Viewer
+from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from infosam.types import BadInputError
-from napari_infosam.geometry import GEOMETRY, shown_image, to_layer, to_pixel
+from napari_infosam.geometry import GEOMETRY, all_slices, shown_image, to_layer, to_pixel
 from napari_infosam.label_layer import LabelLayer
 from napari_infosam.models.label_diff import Box
 from napari_infosam.models.shown_image import Place, ShownImage
@@ -23,6 +26,25 @@ from napari_infosam.overlays import Overlays
 DRAW_MS = 60
 PAN_ZOOM = "pan_zoom"
 TOOLS = {"brush": "paint", "erase": "erase"}  # our names and napari's
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSource:
+    """A labels layer that is not ours, of the size of an image."""
+
+    layer: Labels
+
+    @property
+    def name(self) -> str:
+        return str(self.layer.name)
+
+    def read(self, shown: ShownImage) -> NDArray[Any]:
+        """The (H, W) labels on a slice of the image; a lazy array is computed here."""
+        return np.asarray(self.layer.data[shown.index])
+
+    def hide(self) -> None:
+        """Take it off the canvas; it stays in the layer list."""
+        self.layer.visible = False
 
 
 class ViewerLayers:
@@ -144,6 +166,22 @@ class ViewerLayers:
                     self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found.layer)
             self._labels[id(image)] = found
         return self._labels[id(image)]
+
+    def label_sources(self, shown: ShownImage) -> list[LabelSource]:
+        """The labels layers of others that may belong to an image, topmost first."""
+        shape = tuple(shown.source.shape[: self._layer_of(shown).ndim])
+        return [
+            LabelSource(layer)
+            for layer in reversed(self._viewer.layers)
+            if isinstance(layer, Labels)
+            and not LabelLayer.is_ours(layer)
+            and not layer.multiscale
+            and tuple(layer.data.shape) == shape
+        ]
+
+    def slices(self, shown: ShownImage) -> list[ShownImage]:
+        """All slices of an image that moving the sliders shows."""
+        return all_slices(self._layer_of(shown), shown)
 
     def clear_labels(self) -> None:
         """Empty all labels layers of ours: they showed another project."""

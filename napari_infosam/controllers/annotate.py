@@ -150,6 +150,8 @@ class AnnotateController:
         if change is None:
             session.say(f"There is nothing to {what}.")
             return False
+        if change.place is None and not change.transient:
+            return True
         if change.place is None or (session.shown is not None and session.shown.key == change.place.key):
             if session.image_id is None and not change.transient:
                 session.say(f"{session.image_name} is still being read: once more in a moment.")

@@ -63,13 +63,18 @@ class LabelEditor:
     def open_project(self, project: Project) -> None:
         """Edits go to this project from now on; no image is entered yet."""
         self.leave()
-        self._layers.clear_labels()
         self._project = project
+        self.reload()
+        self.opened.emit()
+
+    def reload(self) -> None:
+        """The project's objects have changed, not by an edit: no image is entered until it is read again."""
+        self.leave()
+        self._layers.clear_labels()
         self._counts = {}
-        for record in project.objects():
+        for record in self._project.objects():
             self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
         self._publish()
-        self.opened.emit()
 
     def enter(
         self,

@@ -79,6 +79,18 @@ class ImageController:
         session.shown = shown
         self._identify()
 
+    def pause(self) -> None:
+        """Nothing is edited until `reload`: somebody else is about to change the project's objects."""
+        self._leave()
+
+    def reload(self, text: str) -> None:
+        """Show what the project holds now. text: what happened to it; empty: say nothing."""
+        self._leave()
+        self._editor.reload()
+        if text:
+            self._session.say(text)
+        self._identify(quiet=True)
+
     # ---------------------------------------------------------------------------------------------- private
 
     def _on_view(self) -> None:
@@ -115,7 +127,7 @@ class ImageController:
         if self._session.objects:
             self._session.say("The objects stay in the project; their layer comes back with the next change.")
 
-    def _identify(self, painted: bool = False) -> None:
+    def _identify(self, *, painted: bool = False, quiet: bool = False) -> None:
         """Ask the project for the image; one that is being annotated becomes part of it."""
         session = self._session
         shown, project = session.shown, session.project
@@ -125,19 +137,19 @@ class ImageController:
         epoch, add = self._epoch, painted or session.prompting or session.tool is not None
         self._worker.submit(
             lambda: identify(project, shown, add=add),
-            lambda known: self._on_identified(shown, known),
+            lambda known: self._on_identified(shown, known, quiet),
             lambda error: tell(session, error),
             wanted=lambda: epoch == self._epoch,
         )
 
-    def _on_identified(self, shown: ShownImage, known: KnownImage | None) -> None:
+    def _on_identified(self, shown: ShownImage, known: KnownImage | None, quiet: bool) -> None:
         if known is None:
             return
         self._editor.enter(shown, known.record.id, known.objects, known.labels)
         self._session.image_id = known.record.id
         if self._session.prompting:
             self._editor.field(create=True)  # now rather than at the first commit, which should be quick
-        if self._session.objects:
+        if self._session.objects and not quiet:
             count = len(self._session.objects)
             self._session.say("One object is back." if count == 1 else f"{count} objects are back.")
 

@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_infosam.views.import_button import ImportButton
+
 NO_ADAPTER = "none (as pre-trained)"
 
 
@@ -74,6 +76,7 @@ class ModelView(QWidget):
         export.setText("Export")
         export.setToolTip("Write all labels of the project as label images and COCO into a new folder")
         export.clicked.connect(self._on_export)
+        self.import_button = ImportButton()
         self._models.activated.connect(self._on_model)
         self._adapters.activated.connect(self._on_adapter)
 
@@ -83,7 +86,7 @@ class ModelView(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Model", _row(self._models, self._device))
         layout.addRow("Adapter", self._adapters)
-        layout.addRow("Project", _row(self._project, browse, export))
+        layout.addRow("Project", _row(self._project, browse, self.import_button, export))
 
     def value(self) -> ModelPanel:
         return self._value

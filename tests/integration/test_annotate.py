@@ -165,6 +165,33 @@ def test_double_click_refines_and_delete_removes(coins: Window) -> None:
     assert (coins.labels == refined).all()
 
 
+def test_labels_of_another_tool_are_imported_refined_and_taken_back(coins: Window) -> None:
+    session = coins.session
+    rows, columns = np.ogrid[:303, :384]
+    rough = (rows - COIN[0]) ** 2 + (columns - COIN[1]) ** 2 <= 15**2
+    coins.viewer.add_labels(3 * rough + 8 * np.roll(rough, 100, axis=1), name="cyto")
+    coins.viewer.layers.selection.active = coins.viewer.layers["coins"]
+    coins.prompt_on()
+    menu = coins.panel.annotator.model_view.import_button.menu()
+    assert menu is not None
+    menu.popup(coins.panel.mapToGlobal(coins.panel.rect().center()))
+    next(action for action in menu.actions() if "cyto" in action.text()).trigger()
+    menu.close()
+    coins.wait(lambda: session.ready and len(session.objects) == 2, "the labels")
+    assert session.status == "Imported 2 objects."
+    assert (coins.labels == 1 * rough + 2 * np.roll(rough, 100, axis=1)).all()
+
+    coins.double_click(*COIN)
+    coins.answered()
+    better = candidate(coins)
+    coins.key(Key.Key_Return)
+    assert (coins.labels == 1).sum() == better.sum() != rough.sum()
+    for left in (2, 2, 0):  # the commit, the prompt that refining began with, the import
+        coins.key(Key.Key_Z, Modifier.ControlModifier)
+        coins.wait(lambda left=left: session.ready and len(session.objects) == left, f"{left} objects")
+    assert not coins.labels.any()
+
+
 def test_outside_prompting_mouse_and_keys_are_naparis(coins: Window) -> None:
     coins.wait(lambda: coins.session.shown is not None, "the image")
     centre = coins.camera.center

@@ -19,7 +19,7 @@ from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.hints import hint
-from napari_infosam.models.history import History
+from napari_infosam.models.history import Change, History
 from napari_infosam.models.session import Session
 from napari_infosam.models.shown_image import Place
 from tests.napari_infosam.conftest import disc
@@ -504,3 +504,11 @@ def test_clearing_can_be_undone(desk: Desk) -> None:
     desk.annotate.undo()
     assert (desk.session.prompts.points, desk.session.prompts.labels) == (clicked.points, clicked.labels)
     assert len(clicked.points) == 1
+
+
+def test_what_belongs_to_no_image_is_undone_wherever_one_is(desk: Desk) -> None:
+    undone: list[str] = []
+    desk.history.push(Change("import", lambda: undone.append("import"), lambda: None))
+    desk.session.image_id = None  # the image is still being read
+    desk.annotate.undo()
+    assert undone == ["import"]

@@ -1,0 +1,199 @@
+"""Labels that were drawn elsewhere become objects of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from infosam.types import BadInputError
+from napari_infosam.controllers.errors import guarded, tell
+from napari_infosam.controllers.images import ImageController
+from napari_infosam.layers import LabelSource, ViewerLayers
+from napari_infosam.models.history import Change, History
+from napari_infosam.models.session import Session
+from napari_infosam.models.shown_image import Place, ShownImage
+from napari_infosam.views.import_button import ImportButton
+from napari_infosam.views.progress_window import ProgressWindow
+from napari_infosam.workers import Worker
+
+if TYPE_CHECKING:
+    from infosam import Project
+    from infosam.data.importing import Import
+    from infosam.data.labelled import LabelledImage
+
+RULE = "separate"  # of files: one value alone stands for many objects more often than for one
+
+
+class Cancelled(Exception):
+    """The user does not want to wait."""
+
+
+class ImportController:
+    """Imports when the view asks for it, in the background; a window keeps edits from coming between."""
+
+    def __init__(
+        self,
+        session: Session,
+        layers: ViewerLayers,
+        view: ImportButton,
+        worker: Worker,
+        images: ImageController,
+        history: History,
+    ) -> None:
+        self.session = session
+        self._layers = layers
+        self._view = view
+        self._worker = worker
+        self._images = images
+        self._history = history
+        self._sources: Sequence[LabelSource] = ()
+        view.opened.connect(self._offer)
+        view.layer_requested.connect(self.import_layer)
+        view.mask_requested.connect(self.import_mask)
+        view.data_requested.connect(self.import_data)
+
+    @guarded
+    def import_layer(self, number: int) -> None:
+        """Import a labels layer that lies on the shown image, all of its slices."""
+        source, slices = self._sources[number], self._layers.slices(self._shown())
+        self._import(
+            f"Importing “{source.name}”…",
+            lambda: ((len(slices), (_labelled(item, source.read(item), "labels") for item in slices))),
+            self._shown().place,
+            source.hide,
+        )
+
+    @guarded
+    def import_mask(self, path: Path) -> None:
+        """Import a mask file of the shown image."""
+        shown = self._shown()
+
+        def read() -> Iterator[LabelledImage]:
+            from infosam.data.io import read_mask
+
+            labels = read_mask(path)
+            if labels.shape != shown.shape:
+                raise BadInputError(
+                    f"{path.name} is {labels.shape[0]} × {labels.shape[1]} pixels, “{shown.name}” "
+                    f"{shown.shape[0]} × {shown.shape[1]}: choose the mask of this image."
+                )
+            yield _labelled(shown, labels, RULE)
+
+        self._import(f"Importing {path.name}…", lambda: (1, read()), shown.place)
+
+    @guarded
+    def import_data(self, path: Path) -> None:
+        """Import a folder with images and masks, a CSV or a COCO file."""
+
+        def read() -> tuple[int, Iterator[LabelledImage]]:
+            from infosam.data.readers import data_entries
+
+            entries = data_entries(path, RULE)
+            return len(entries), (entry() for entry in entries)
+
+        self._import(f"Importing {path.name}…", read, None)
+
+    # ---------------------------------------------------------------------------------------------- private
+
+    def _offer(self) -> None:
+        """List what lies on the shown image."""
+        shown = self.session.shown
+        self._sources = () if shown is None else self._layers.label_sources(shown)
+        self._view.setValue([source.name for source in self._sources])
+
+    def _shown(self) -> ShownImage:
+        if self.session.shown is None:
+            raise BadInputError("Open the image that these labels belong to first.")
+        return self.session.shown
+
+    def _import(
+        self,
+        title: str,
+        read: Callable[[], tuple[int, Iterator[LabelledImage]]],
+        place: Place | None,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """read: tells, in the background, how many images there are, and reads them. place: where that can be
+        undone, None for anywhere. then: done where something has come in."""
+        session, project = self.session, self.session.project
+        if project is None:
+            return
+        self._images.pause()
+        window = ProgressWindow(title, 0, self._view.window())
+        cancelled: list[bool] = []
+        window.canceled.connect(lambda: cancelled.append(True))
+
+        def show(done: int, total: int) -> None:
+            window.setMaximum(total)
+            window.setValue(done)
+
+        def work() -> Import:
+            from infosam.data.importing import import_labels
+
+            total, images = read()
+
+            def progress(done: int) -> None:
+                if cancelled:
+                    raise Cancelled
+                self._worker.tell(lambda: show(done, total))
+
+            return import_labels(project, images, progress)
+
+        def end() -> None:
+            window.close()
+            window.deleteLater()
+
+        def done(imported: Import) -> None:
+            end()
+            if imported.object_ids:
+                then()
+                self._push(project, imported, place)
+            self._images.reload(_summary(imported))
+
+        def failed(error: Exception) -> None:
+            end()
+            if isinstance(error, Cancelled):
+                self._images.reload("Cancelled: nothing was imported.")
+            else:
+                self._images.reload("")
+                tell(session, error)
+
+        self._worker.submit(work, done, failed)
+
+    def _push(self, project: Project, imported: Import, place: Place | None) -> None:
+        ids = imported.object_ids
+
+        def undo() -> None:
+            project.remove_objects(ids)
+            self._images.reload("Undone: import.")
+
+        def redo() -> None:
+            project.restore_objects(ids)
+            self._images.reload("Done again: import.")
+
+        self._history.push(Change("import", undo, redo, place=place))
+
+
+def _labelled(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage:
+    """A slice with the objects of its (H, W) labels; its pixels are read only where there are any."""
+    from infosam.data.io import content_hash
+    from infosam.data.labelled import LabelledImage, LabelledObject
+    from infosam.data.objects import split_objects
+
+    objects = [LabelledObject(rle) for rle in split_objects(labels, rule)]
+    key = content_hash(shown.read()) if objects else ""
+    path = None if shown.path is None else Path(shown.path)
+    return LabelledImage(key, shown.name, shown.read, objects, path=path, plane=shown.plane)
+
+
+def _summary(imported: Import) -> str:
+    count = len(imported.object_ids)
+    if not count:
+        return "Nothing new: the project has all of these objects already."
+    objects = "1 object" if count == 1 else f"{count:,} objects"
+    images = "" if imported.n_images == 1 else f" on {imported.n_images:,} images"
+    known = f" {imported.n_known:,} more were there already." if imported.n_known else ""
+    return f"Imported {objects}{images}.{known}"
