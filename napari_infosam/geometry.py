@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import count, product
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.components import Dims
@@ -18,6 +19,15 @@ MAX_PIXELS = 2**28
 MAX_CHANNELS = 6  # a shown side this short, beside a long one, is taken for an axis of channels
 
 Box = tuple[float, float, float, float]
+
+
+_numbers: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
+_next_number = count(1)
+
+
+def number_of(layer: Layer) -> int:
+    """Tells a layer from all others of this process, those that are gone included: an `id` is given again."""
+    return _numbers.setdefault(layer, next(_next_number))
 
 
 def shown_image(layer: Image, dims: Dims) -> ShownImage:
@@ -50,7 +60,7 @@ def _slice(layer: Image, source: Any, index: Index, shape: tuple[int, int]) -> S
     position = tuple(None if isinstance(item, slice) else item for item in index)
     numbers = ", ".join(str(item) for item in position if item is not None)
     return ShownImage(
-        key=ImageKey(id(layer), id(source), position),
+        key=ImageKey(number_of(layer), id(source), position),
         name=f"{layer.name} [{numbers}]" if numbers else layer.name,
         path=layer.source.path,
         source=source,

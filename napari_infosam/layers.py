@@ -17,7 +17,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from infosam.types import BadInputError
-from napari_infosam.geometry import GEOMETRY, all_slices, shown_image, to_layer, to_pixel
+from napari_infosam.geometry import GEOMETRY, all_slices, number_of, shown_image, to_layer, to_pixel
 from napari_infosam.label_layer import LabelLayer
 from napari_infosam.models.label_diff import Box
 from napari_infosam.models.shown_image import Place, ShownImage
@@ -60,7 +60,7 @@ class ViewerLayers:
         self._image: Image | None = None
         self._active: Layer | None = None
         self._held: Layer | None = None  # the layer whose dragging we have taken over
-        self._labels: dict[int, LabelLayer] = {}  # by id of the image layer
+        self._labels: dict[int, LabelLayer] = {}  # by `number_of` the image layer
         self._overlays: dict[int, Overlays] = {}  # by the number of axes of the image
         self._adding = False
         viewer.layers.selection.events.active.connect(self._on_active)
@@ -92,7 +92,7 @@ class ViewerLayers:
 
     def is_open(self, shown: ShownImage) -> bool:
         """Whether the layer of an image is still in the viewer."""
-        return any(id(image) == shown.key.layer for image in self._images())
+        return any(number_of(image) == shown.key.layer for image in self._images())
 
     def shown(self) -> ShownImage:
         """The image that prompts go to now.
@@ -123,7 +123,7 @@ class ViewerLayers:
 
     def show(self, place: Place) -> bool:
         """Bring an image back to the canvas; False if its layer is gone."""
-        image = next((layer for layer in self._images() if id(layer) == place.key.layer), None)
+        image = next((layer for layer in self._images() if number_of(layer) == place.key.layer), None)
         if image is None:
             return False
         offset = self._viewer.dims.ndim - image.ndim
@@ -144,8 +144,8 @@ class ViewerLayers:
         image = images[(images.index(self._image) + step) % len(images)]
         for other in images:
             other.visible = other is image
-            if id(other) in self._labels:
-                self._labels[id(other)].layer.visible = other is image
+            if number_of(other) in self._labels:
+                self._labels[number_of(other)].layer.visible = other is image
         other_size = image.extent.world.tolist() != self._image.extent.world.tolist()
         self._viewer.layers.selection.active = image
         if other_size:
@@ -156,7 +156,8 @@ class ViewerLayers:
     def labels(self, shown: ShownImage, *, create: bool) -> LabelLayer | None:
         """The labels of an image: those in the viewer, or an empty layer made now if `create`."""
         image = self._layer_of(shown)
-        if id(image) not in self._labels:
+        number = number_of(image)
+        if number not in self._labels:
             found = self._find_labels(image, shown)
             if found is None:
                 if not create:
@@ -164,8 +165,8 @@ class ViewerLayers:
                 found = LabelLayer.for_image(image, shown)
                 with self._adding_layers():
                     self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found.layer)
-            self._labels[id(image)] = found
-        return self._labels[id(image)]
+            self._labels[number] = found
+        return self._labels[number]
 
     def label_sources(self, shown: ShownImage) -> list[LabelSource]:
         """The labels layers of others that may belong to an image, topmost first."""
@@ -198,6 +199,7 @@ class ViewerLayers:
             for number, layer in enumerate(self._overlays[ndim].layers):
                 # One at a time: napari blocks for some 70 ms for every layer.
                 QTimer.singleShot(DRAW_MS * number, partial(self._append, layer))
+        self._raise(self._overlays[ndim], image)
         self._overlays[ndim].set_visible(True)
         return self._overlays[ndim]
 
@@ -215,6 +217,13 @@ class ViewerLayers:
         self._overlays = {}
         for number, layer in enumerate(left):
             QTimer.singleShot(DRAW_MS * (number + 1), partial(self._remove, layer))
+
+    def _raise(self, overlays: Overlays, image: Image) -> None:
+        """Bring overlays back to the top, if the image was opened after them and lies on them."""
+        layers = self._viewer.layers
+        for layer in overlays.layers:
+            if layer in layers and layers.index(layer) < layers.index(image):
+                layers.move(layers.index(layer), len(layers))
 
     def _append(self, layer: Layer) -> None:
         if self._is_overlay(layer):
@@ -270,7 +279,7 @@ class ViewerLayers:
 
     def _layer_of(self, shown: ShownImage) -> Image:
         for image in self._images():
-            if id(image) == shown.key.layer:
+            if number_of(image) == shown.key.layer:
                 return image
         raise BadInputError(f"“{shown.name}” is no longer open.")
 
@@ -332,8 +341,8 @@ class ViewerLayers:
         self._on_geometry()  # it may have been moved while another was shown
 
     def _on_geometry(self) -> None:
-        if self._image is not None and id(self._image) in self._labels:
-            self._labels[id(self._image)].follow(self._image)
+        if self._image is not None and number_of(self._image) in self._labels:
+            self._labels[number_of(self._image)].follow(self._image)
         if self._image is not None and self._image.ndim in self._overlays:
             self._overlays[self._image.ndim].follow(self._image)
 
@@ -343,7 +352,7 @@ class ViewerLayers:
         if self._is_overlay(event.value):
             self._drop_overlays()
             self.overlays_closed.emit()
-        self._labels.pop(id(event.value), None)
+        self._labels.pop(number_of(event.value), None)
         for key, labels in list(self._labels.items()):
             if labels.layer is event.value:
                 del self._labels[key]

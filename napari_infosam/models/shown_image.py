@@ -13,7 +13,7 @@ Index = tuple[int | slice, ...]
 
 @dataclass(frozen=True)
 class ImageKey:
-    """Tells shown images apart while napari runs: which layer, which array, and which slice of it."""
+    """Tells shown images apart while napari runs: the number of the layer, which array, and which slice."""
 
     layer: int
     source: int

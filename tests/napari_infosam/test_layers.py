@@ -164,6 +164,32 @@ def test_overlays_are_kept_from_slice_to_slice_and_image_to_image(qtbot: QtBot) 
     assert sorted(names) == sorted(["stack", "other", CANDIDATE_NAME, BOX_NAME, POINTS_NAME])
 
 
+def test_overlays_lie_on_an_image_that_is_opened_after_them(
+    viewer: ViewerModel, layers: ViewerLayers, qtbot: QtBot
+) -> None:
+    overlays = layers.overlays(layers.shown())
+    qtbot.waitUntil(lambda: all(layer in viewer.layers for layer in overlays.layers))
+    other = viewer.add_image(np.zeros((40, 60)), name="other")
+    assert layers.overlays(layers.shown()) is overlays
+    assert [layer.name for layer in viewer.layers] == [
+        "cells",
+        "other",
+        CANDIDATE_NAME,
+        BOX_NAME,
+        POINTS_NAME,
+    ]
+    assert viewer.layers.selection.active is other
+
+
+def test_a_layer_that_is_gone_is_never_taken_for_another(viewer: ViewerModel, layers: ViewerLayers) -> None:
+    seen = set()
+    for _ in range(20):  # their ids are given again
+        viewer.layers.clear()
+        viewer.add_image(np.zeros((8, 8)))
+        seen.add(layers.shown().key.layer)
+    assert len(seen) == 20
+
+
 def test_hidden_overlays_stay_and_are_removed_at_the_end(
     viewer: ViewerModel, layers: ViewerLayers, qtbot: QtBot
 ) -> None:
