@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class ViewerLayers:
         self._held: Layer | None = None  # the layer whose dragging we have taken over
         self._labels: dict[int, LabelLayer] = {}  # by `number_of` the image layer
         self._overlays: dict[int, Overlays] = {}  # by the number of axes of the image
+        self._leaving: list[Layer] = []  # about to be removed
         self._adding = False
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -136,19 +138,58 @@ class ViewerLayers:
             self._viewer.layers.selection.active = image
         return True
 
-    def step_image(self, step: int) -> None:
-        """Show the next (1) or previous (-1) image layer alone."""
+    def step_image(self, step: int) -> bool:
+        """Show the next (1) or previous (-1) image layer alone; False if there is no other."""
         images = self._images()
         if self._image is None or len(images) < 2:
-            return
+            return False
         image = images[(images.index(self._image) + step) % len(images)]
         for other in images:
             other.visible = other is image
             if number_of(other) in self._labels:
                 self._labels[number_of(other)].layer.visible = other is image
-        other_size = image.extent.world.tolist() != self._image.extent.world.tolist()
+        self._turn_to(image, self._image)
+        return True
+
+    @property
+    def file(self) -> Path | None:
+        """Where the image comes from, if it is a file and no other image is open."""
+        path = self._image.source.path if self._image is not None and len(self._images()) == 1 else None
+        return None if path is None else Path(path)
+
+    def open_instead(self, path: Path) -> None:
+        """Open a file in place of the image, whose labels go with it.
+
+        Raises:
+            BadInputError: the file cannot be opened; nothing has changed.
+        """
+        old = self._image
+        if old is None:
+            return
+        try:
+            opened = self._viewer.open(path, plugin=old.source.reader_plugin or "napari")
+        except Exception as error:  # readers raise what they like
+            raise BadInputError(f"{path.name} cannot be opened: {error}") from error
+        images = [layer for layer in opened if isinstance(layer, Image)]
+        if not images:
+            for layer in opened:
+                self._viewer.layers.remove(layer)
+            raise BadInputError(f"{path.name} holds no image")
+        labels = self._labels.pop(number_of(old), None)
+        if labels is not None:
+            labels.close()
+        leaving: list[Layer] = [old] if labels is None else [labels.layer, old]
+        self._leaving += leaving
+        for number, layer in enumerate(leaving):
+            layer.visible = False
+            # One at a time, as overlays are.
+            QTimer.singleShot(DRAW_MS * (number + 1), partial(self._remove, layer))
+        self._turn_to(images[-1], old)
+        self.view_changed.emit()
+
+    def _turn_to(self, image: Image, before: Image) -> None:
         self._viewer.layers.selection.active = image
-        if other_size:
+        if image.extent.world.tolist() != before.extent.world.tolist():
             self._viewer.reset_view()
 
     # -------------------------------------------------------------------------------------- labels, overlays
@@ -237,6 +278,8 @@ class ViewerLayers:
         with self._adding_layers():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
+        if layer in self._leaving:
+            self._leaving.remove(layer)
 
     # ------------------------------------------------------------------------------------------------ tools
 
@@ -275,7 +318,8 @@ class ViewerLayers:
     # ---------------------------------------------------------------------------------------------- private
 
     def _images(self) -> list[Image]:
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        layers = [layer for layer in self._viewer.layers if layer not in self._leaving]
+        return [layer for layer in layers if isinstance(layer, Image)]
 
     def _layer_of(self, shown: ShownImage) -> Image:
         for image in self._images():

@@ -1,16 +1,21 @@
 """A person at work: clicks, drags, keys and brush strokes in a real window with the real model."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
+from napari.layers import Image
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QFocusEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+from skimage.io import imsave
 
 from infosam import Project
-from tests.integration.conftest import Window
+from tests.integration.conftest import Window, open_window
 
 Key, Modifier = Qt.Key, Qt.KeyboardModifier
 COIN = (193, 212)  # the middle of one
@@ -190,6 +195,60 @@ def test_labels_of_another_tool_are_imported_refined_and_taken_back(coins: Windo
         coins.key(Key.Key_Z, Modifier.ControlModifier)
         coins.wait(lambda left=left: session.ready and len(session.objects) == left, f"{left} objects")
     assert not coins.labels.any()
+
+
+@pytest.fixture
+def folder(data_folder: Path, qapp: Any) -> Iterator[Window]:
+    """The second of two files in a folder."""
+    images = data_folder / "images"
+    images.mkdir()
+    imsave(images / "coins 9.png", skimage.data.coins(), check_contrast=False)
+    imsave(images / "coins 10.png", skimage.data.coins()[120:, ::-1].copy(), check_contrast=False)
+    window = open_window(np.zeros((20, 20), np.uint8), name="black")
+    window.viewer.layers.clear()
+    window.viewer.open(images / "coins 10.png")
+    yield window
+    window.viewer.close()
+    QTest.qWait(50)
+
+
+def test_n_walks_through_the_folder_of_the_image(folder: Window) -> None:
+    session, layers = folder.session, folder.viewer.layers
+    folder.prompt_on()
+    for name, shape, pixel in (
+        ("coins 9", (303, 384), COIN),
+        ("coins 10", (183, 384), (COIN[0] - 120, 383 - COIN[1])),
+    ):
+        folder.key(Key.Key_N, Modifier.ShiftModifier if name == "coins 9" else Modifier.NoModifier)
+        folder.wait(lambda name=name: session.image_name == name and folder.ready(), name)
+        folder.wait(lambda: len([layer for layer in layers if isinstance(layer, Image)]) == 1, "one image")
+        assert layers[name].data.shape == shape
+        folder.click(*pixel)
+        folder.answered()
+        mask = candidate(folder)
+        assert mask[pixel]
+        assert (drawn(folder) == mask).all()
+        assert layers.index(layers["infosam candidate"]) > layers.index(layers[name])
+        folder.key(Key.Key_Return)
+        assert (folder.labels == mask).all()
+    assert [layer.name for layer in layers if layer.name.endswith("labels")] == ["coins 10 labels"]
+
+    folder.press("Brush")
+    layers["coins 10 labels"].brush_size = 9
+    folder.drag((20, 20), (20, 60))
+    folder.press("Prompt")
+    folder.key(Key.Key_N, Modifier.ShiftModifier)
+    folder.wait(lambda: session.image_name == "coins 9" and len(session.objects) == 1, "the first")
+    assert session.objects[0].source == "prompt"
+    folder.key(Key.Key_N)
+    folder.wait(lambda: session.image_name == "coins 10" and len(session.objects) == 1, "the second")
+    assert session.objects[0].source == "edited"
+    assert folder.labels[20, 40] == 1
+
+    folder.wait(folder.ready, "prompts")
+    folder.key(Key.Key_N)
+    folder.wait(lambda: session.status == "This is the last image here.", "the end")
+    assert session.image_name == "coins 10"
 
 
 def test_outside_prompting_mouse_and_keys_are_naparis(coins: Window) -> None:

@@ -1,10 +1,13 @@
 """The layers made for an image: where they lie, what they hold, and that they disturb nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
+from npe2 import PluginManager
 from pytestqt.qtbot import QtBot
 
 from infosam.types import BadInputError, Prompt
@@ -261,6 +264,62 @@ def test_next_and_previous_image_show_one_alone(qapp: Any) -> None:
     assert [layer.visible for layer in viewer.layers] == [True, False, False]
     layers.step_image(-1)
     assert layers.shown().name == "c"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    PluginManager.instance().discover()  # napari's readers are plugins
+    made = [tmp_path / name for name in ("a.tif", "b.tif")]
+    for path in made:
+        tifffile.imwrite(path, np.zeros((40, 60), np.uint8))
+    return made
+
+
+def test_a_file_takes_the_place_of_the_only_image(qtbot: QtBot, files: list[Path]) -> None:
+    viewer = ViewerModel()
+    viewer.open(files[0])
+    layers = ViewerLayers(viewer)
+    first = layers.shown()
+    layers.labels(first, create=True)
+    overlays = layers.overlays(first)
+    qtbot.waitUntil(lambda: all(layer in viewer.layers for layer in overlays.layers))
+    assert layers.file == files[0]
+    seen: list[str] = []
+    layers.view_changed.connect(lambda: seen.append(layers.shown().name))
+    layers.labels_closed.connect(lambda: seen.append("labels closed"))
+    layers.open_instead(files[1])
+    assert seen[-1] == "b"
+    assert not layers.is_open(first)
+    assert layers.file == files[1]
+    layers.overlays(layers.shown())
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4)
+    assert [layer.name for layer in viewer.layers] == ["b", CANDIDATE_NAME, BOX_NAME, POINTS_NAME]
+    assert viewer.layers.selection.active is viewer.layers["b"]
+    assert "labels closed" not in seen
+    viewer.add_image(np.zeros((4, 4)))
+    assert layers.file is None
+
+
+@pytest.mark.parametrize(("opened", "message"), [(OSError("bad disk"), "bad disk"), ([], "holds no image")])
+def test_a_file_that_cannot_be_opened_changes_nothing(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch, opened: Any, message: str
+) -> None:
+    viewer = ViewerModel()
+    viewer.open(files[0])
+    layers = ViewerLayers(viewer)
+    labels = layers.labels(layers.shown(), create=True)
+
+    def read(*_: object, **__: object) -> list[Any]:
+        if isinstance(opened, Exception):
+            raise opened
+        return list(opened)
+
+    monkeypatch.setattr(ViewerModel, "open", read)
+    with pytest.raises(BadInputError, match=rf"b\.tif .*{message}"):
+        layers.open_instead(files[1])
+    assert layers.file == files[0]
+    assert layers.labels(layers.shown(), create=False) is labels
+    assert [layer.visible for layer in viewer.layers] == [True, True]
 
 
 def test_an_image_that_is_gone_is_refused(viewer: ViewerModel, layers: ViewerLayers) -> None:

@@ -1,0 +1,29 @@
+"""A folder of image files as a series."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def neighbour(path: Path, step: int) -> Path | None:
+    """The next (1) or previous (-1) file of the same kind in the folder of `path`; None beyond the ends.
+
+    Files are ordered as people number them: image 9 comes before image 10.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files = [file for file in path.parent.iterdir() if _kind(file) == _kind(path) and file.is_file()]
+    series = sorted({*files, path}, key=_order)  # `path` has its place also when it has been removed
+    index = series.index(path) + step
+    return series[index] if 0 <= index < len(series) else None
+
+
+def _kind(path: Path) -> tuple[str, bool]:
+    return path.suffix.lower(), path.name.startswith(".")
+
+
+def _order(path: Path) -> tuple[list[tuple[str, int]], str]:
+    parts = re.findall(r"(\d+)|(\D+)", path.stem.lower())
+    return [(text, int(number or 0)) for number, text in parts], path.name
