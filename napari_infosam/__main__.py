@@ -42,8 +42,12 @@ def open_images(
 
     viewer = napari.Viewer(title="napari-infosam")
     # Before the panel: the first layer loads what its warming up, in a thread, would load at the same time.
-    for image in images or ():
-        viewer.open(image, stack=False)
+    opened = [viewer.open(image, stack=False) for image in images or ()]
+    # One above the other nobody could see them: N shows the next.
+    for layer in (layer for layers in opened[1:] for layer in layers):
+        layer.visible = False
+    if opened:
+        viewer.layers.selection.active = opened[0][-1]
     viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     napari.run()
 

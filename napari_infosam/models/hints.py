@@ -11,8 +11,10 @@ def hint(session: Session) -> str:
         return "This image takes no prompts as it is shown now."
     if session.shown is None:
         return "Open an image, or one from File › Open Sample › InfoSAM."
+    if session.tool == "brush":
+        return "Strokes are saved as corrections; M begins a new object. Press Prompt to go on clicking."
     if session.tool is not None:
-        return "Strokes are saved as corrections. Press Prompt to go on clicking."
+        return "What you erase is saved as a correction. Press Prompt to go on clicking."
     if not session.prompting:
         return "Press Prompt, then click on an object or drag a box around it."
     if session.suspended:

@@ -22,12 +22,13 @@ def test_images_open_as_layers_beside_the_panel(
     paths = [tmp_path / "one.png", tmp_path / "two.png"]
     for path in paths:
         imsave(path, rng.integers(0, 255, (40, 50)).astype(np.uint8), check_contrast=False)
-    seen: list[tuple[list[str], list[str]]] = []
+    seen: list[tuple[list[tuple[str, bool]], list[str]]] = []
 
     def look_and_close() -> None:
         viewer = napari.current_viewer()
         assert viewer is not None
-        names = [layer.name for layer in viewer.layers if isinstance(layer, Image)]
+        names = [(layer.name, layer.visible) for layer in viewer.layers if isinstance(layer, Image)]
+        assert viewer.layers.selection.active is viewer.layers["one"]
         docks = viewer.window._qt_window.findChildren(QDockWidget)
         seen.append((names, [dock.objectName() for dock in docks]))
         viewer.close()
@@ -37,7 +38,7 @@ def test_images_open_as_layers_beside_the_panel(
         main([str(path) for path in paths])
     assert ended.value.code == 0
     ((names, docks),) = seen
-    assert names == ["one", "two"]
+    assert names == [("one", True), ("two", False)]
     assert any("Annotate & adapt" in dock for dock in docks)
 
 
