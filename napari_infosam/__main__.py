@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -39,15 +40,17 @@ def open_images(
     """Open napari with the panel docked (the command may be left out)."""
     _need_qt()
     import napari
+    from napari.layers import Image
 
     viewer = napari.Viewer(title="napari-infosam")
     # Before the panel: the first layer loads what its warming up, in a thread, would load at the same time.
     opened = [viewer.open(image, stack=False) for image in images or ()]
     # One above the other nobody could see them: N shows the next.
-    for layer in (layer for layers in opened[1:] for layer in layers):
+    pictures = [[layer for layer in layers if isinstance(layer, Image)] for layers in opened]
+    for layer in chain.from_iterable(pictures[1:]):
         layer.visible = False
-    if opened:
-        viewer.layers.selection.active = opened[0][-1]
+    if opened and pictures[0]:
+        viewer.layers.selection.active = pictures[0][-1]
     viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     napari.run()
 

@@ -93,6 +93,7 @@ class Annotator:
         self._closed = True
         for part in (
             self._adapt,
+            self._import,
             self._panel,
             self._images,
             self._annotate,

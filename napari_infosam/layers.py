@@ -43,9 +43,9 @@ class LabelSource:
         """The (H, W) labels on a slice of the image; a lazy array is computed here."""
         return np.asarray(self.layer.data[shown.index])
 
-    def hide(self) -> None:
-        """Take it off the canvas; it stays in the layer list."""
-        self.layer.visible = False
+    def show(self, visible: bool) -> None:
+        """Draw it on the canvas, or not."""
+        self.layer.visible = visible
 
 
 class ViewerLayers:
@@ -153,9 +153,12 @@ class ViewerLayers:
 
     @property
     def file(self) -> Path | None:
-        """Where the image comes from, if it is a file and no other image is open."""
-        path = self._image.source.path if self._image is not None and len(self._images()) == 1 else None
-        return None if path is None else Path(path)
+        """Where the image comes from, if it is a file of its own and no other image is open."""
+        image = self._image
+        if image is None or image.ndim != 2 or not image.source.path or len(self._images()) != 1:
+            return None  # a stack may be made of many files
+        path = Path(image.source.path)
+        return path if path.is_file() else None
 
     def open_instead(self, path: Path) -> None:
         """Open a file in place of the image, whose labels go with it.
@@ -167,13 +170,15 @@ class ViewerLayers:
         if old is None:
             return
         try:
-            opened = self._viewer.open(path, plugin=old.source.reader_plugin or "napari")
+            with self._adding_layers():
+                opened = self._viewer.open(path, plugin=old.source.reader_plugin or "napari")
+                images = [layer for layer in opened if isinstance(layer, Image)]
+                if not images:
+                    for layer in opened:
+                        self._viewer.layers.remove(layer)
         except Exception as error:  # readers raise what they like
             raise BadInputError(f"{path.name} cannot be opened: {error}") from error
-        images = [layer for layer in opened if isinstance(layer, Image)]
         if not images:
-            for layer in opened:
-                self._viewer.layers.remove(layer)
             raise BadInputError(f"{path.name} holds no image")
         labels = self._labels.pop(number_of(old), None)
         if labels is not None:
@@ -184,6 +189,7 @@ class ViewerLayers:
             layer.visible = False
             # One at a time, as overlays are.
             QTimer.singleShot(DRAW_MS * (number + 1), partial(self._remove, layer))
+        images[-1].visible = True
         self._turn_to(images[-1], old)
         self.view_changed.emit()
 
@@ -217,6 +223,7 @@ class ViewerLayers:
             for layer in reversed(self._viewer.layers)
             if isinstance(layer, Labels)
             and not LabelLayer.is_ours(layer)
+            and not self._is_overlay(layer)
             and not layer.multiscale
             and tuple(layer.data.shape) == shape
         ]
@@ -226,9 +233,14 @@ class ViewerLayers:
         return all_slices(self._layer_of(shown), shown)
 
     def clear_labels(self) -> None:
-        """Empty all labels layers of ours: they showed another project."""
-        for labels in self._labels.values():
-            labels.clear()
+        """Empty all labels layers of ours, those also that another panel has left: they show what was."""
+        known = {id(labels.layer): labels for labels in self._labels.values()}
+        for layer in self._viewer.layers:
+            if isinstance(layer, Labels) and LabelLayer.is_ours(layer):
+                labels = known.get(id(layer)) or LabelLayer(layer)
+                labels.clear()
+                if id(layer) not in known:
+                    labels.close()
 
     def overlays(self, shown: ShownImage) -> Overlays:
         """The overlays over the shown image, visible; made if none can lie there, and added one by one."""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from superqt.utils import QSignalDebouncer
 
-from infosam.types import BadInputError, Prompt
+from infosam.types import Prompt
 from napari_infosam.controllers.edits import Edit, LabelEditor
 from napari_infosam.controllers.errors import guarded
+from napari_infosam.controllers.image_steps import ImageSteps
 from napari_infosam.controllers.prompting import PromptController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import Change, History
 from napari_infosam.models.kept_prompt import keep
-from napari_infosam.models.series import neighbour
 from napari_infosam.models.session import Session
 
 STROKE_MS = 60  # strokes that follow each other this closely are recorded as one
@@ -35,6 +35,7 @@ class AnnotateController:
         self._editor = editor
         self._history = history
         self._prompts = prompts
+        self._steps = ImageSteps(session, layers, editor)
         self._waiting: Prompt | None = None  # to be committed when they are answered
         self._then = 0  # images to go on by after that
         self._rested = QSignalDebouncer()
@@ -124,7 +125,7 @@ class AnnotateController:
             self.session.say("The mask will be kept first, as soon as it is there.")
             return
         self._then = 0
-        self._step(step)
+        self._steps.step(step)
 
     @guarded
     def undo(self) -> None:
@@ -175,27 +176,7 @@ class AnnotateController:
         if waiting is not None and waiting is self.session.prompts:
             self.commit()
         if step:
-            self._step(step)
-
-    @guarded
-    def _step(self, step: int) -> None:
-        """Another image layer or, where one is open alone, another file of its folder."""
-        if self._layers.step_image(step):
-            return
-        path = self._layers.file
-        try:
-            other = None if path is None else neighbour(path, step)
-        except OSError as error:
-            raise BadInputError(f"The folder of this image cannot be read: {error}") from error
-        if other is None:
-            end = "last" if step > 0 else "first"
-            self.session.say("No other image is open." if path is None else f"This is the {end} image here.")
-            return
-        if self.session.tool is not None and self.session.image_id is None:
-            self.session.say(f"{self.session.image_name} is still being read: once more in a moment.")
-            return
-        self._editor.record_strokes(unheard=True)
-        self._layers.open_instead(other)
+            self._steps.step(step)
 
     def _on_brushed(self, edit: Edit) -> None:
         self._push("correction", edit)

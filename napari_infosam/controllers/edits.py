@@ -16,12 +16,14 @@ from napari_infosam.layers import ViewerLayers
 from napari_infosam.models import label_diff
 from napari_infosam.models.label_diff import LabelDiff, Labels
 from napari_infosam.models.session import ObjectItem, Session
-from napari_infosam.models.shown_image import Place, ShownImage
+from napari_infosam.models.shown_image import ImageKey, Place, ShownImage
 
 if TYPE_CHECKING:
     from infosam import Project
     from infosam.data.rle import RLE
     from infosam.data.store.records import ObjectRecord, ObjectSource
+
+Stored = frozenset[tuple[int, int, bytes]]  # the objects of an image: id, label, run lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,7 @@ class LabelEditor:
         self._next_label = 1
         self._field: LabelLayer | None = None
         self._counts: dict[int, int] = {}  # objects by image, in the whole project
+        self._left: dict[ImageKey, Stored] = {}  # what images had when they were left
 
     # ------------------------------------------------------------------------------------------- the image
 
@@ -71,6 +74,7 @@ class LabelEditor:
         """The project's objects have changed, not by an edit: no image is entered until it is read again."""
         self.leave()
         self._layers.clear_labels()
+        self._left = {}
         self._counts = {}
         for record in self._project.objects():
             self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
@@ -85,20 +89,28 @@ class LabelEditor:
     ) -> None:
         """Edits now go to this image, whose stored objects, removed ones too, and (H, W) labels are given.
 
-        A canvas that has not shown them yet does so now. What differs from them on one that has was painted
-        or erased by the user.
+        A canvas that has not shown them yet does so now. On one that has, what somebody else changed in the
+        project meanwhile is brought up to date; what differs beside was painted or erased by the user.
         """
         self._shown, self._image_id, self._labels = shown, image_id, labels
         self._records = {record.label: record for record in records if not record.removed}
         self._next_label = 1 + max((record.label for record in records), default=0)
         self._field = None
-        self.field(create=bool(self._records))
+        field = self.field(create=bool(self._records))
+        now = self._stored
+        changed = {label for _, label, _ in self._left.get(shown.key, now) ^ now}
+        if field is not None and changed:
+            drawn = field.read(shown)
+            theirs = np.isin(labels, list(changed)) | np.isin(drawn, list(changed))
+            field.load(shown, np.where(theirs, labels, drawn))
         self._publish()
         self.record_strokes(unheard=True)
 
     def leave(self) -> None:
         """No image: what was painted last is recorded first."""
         self.record_strokes(unheard=True)
+        if self._shown is not None:
+            self._left[self._shown.key] = self._stored
         self._shown = None
         self._records = {}
         self._publish()
@@ -122,6 +134,12 @@ class LabelEditor:
             field.load(self._shown, self._with_strokes(field.read(self._shown)))
             field.select(self._next_label)
         return field
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the shown image, which need not have been entered yet, has a labels layer of ours."""
+        shown = self._session.shown
+        return shown is not None and self._layers.labels(shown, create=False) is not None
 
     def _with_strokes(self, painted: Labels) -> Labels:
         """The labels of the project, and beside them what was painted before they were there to be seen: as
@@ -219,6 +237,10 @@ class LabelEditor:
 
     def _on_redo(self) -> None:
         self.redo_pressed.emit()
+
+    @property
+    def _stored(self) -> Stored:
+        return frozenset((record.id, record.label, record.rle.counts) for record in self._records.values())
 
     def _record(self, object_id: int) -> ObjectRecord:
         for record in self._records.values():

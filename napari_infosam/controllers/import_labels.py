@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,10 +51,17 @@ class ImportController:
         self._images = images
         self._history = history
         self._sources: Sequence[LabelSource] = ()
+        self._window: ProgressWindow | None = None
         view.opened.connect(self._offer)
         view.layer_requested.connect(self.import_layer)
         view.mask_requested.connect(self.import_mask)
         view.data_requested.connect(self.import_data)
+
+    def close(self) -> None:
+        """Hold nobody up any more."""
+        window, self._window = self._window, None
+        if window is not None:
+            window.end()
 
     @guarded
     def import_layer(self, number: int) -> None:
@@ -63,7 +71,7 @@ class ImportController:
             f"Importing “{source.name}”…",
             lambda: ((len(slices), (_labelled(item, source.read(item), "labels") for item in slices))),
             self._shown().place,
-            source.hide,
+            source,
         )
 
     @guarded
@@ -80,7 +88,10 @@ class ImportController:
                     f"{path.name} is {labels.shape[0]} × {labels.shape[1]} pixels, “{shown.name}” "
                     f"{shown.shape[0]} × {shown.shape[1]}: choose the mask of this image."
                 )
-            yield _labelled(shown, labels, RULE)
+            try:
+                yield _labelled(shown, labels, RULE)
+            except BadInputError as error:
+                raise BadInputError(f"{path.name}: {error}") from error
 
         self._import(f"Importing {path.name}…", lambda: (1, read()), shown.place)
 
@@ -114,21 +125,17 @@ class ImportController:
         title: str,
         read: Callable[[], tuple[int, Iterator[LabelledImage]]],
         place: Place | None,
-        then: Callable[[], None] = lambda: None,
+        source: LabelSource | None = None,
     ) -> None:
         """read: tells, in the background, how many images there are, and reads them. place: where that can be
-        undone, None for anywhere. then: done where something has come in."""
+        undone, None for anywhere. source: the layer that they come from, which is hidden after that."""
         session, project = self.session, self.session.project
         if project is None:
             return
         self._images.pause()
-        window = ProgressWindow(title, 0, self._view.window())
-        cancelled: list[bool] = []
-        window.canceled.connect(lambda: cancelled.append(True))
-
-        def show(done: int, total: int) -> None:
-            window.setMaximum(total)
-            window.setValue(done)
+        cancelled = Event()
+        window = self._window = ProgressWindow(title, self._view.window())
+        window.cancel_requested.connect(cancelled.set)
 
         def work() -> Import:
             from infosam.data.importing import import_labels
@@ -136,25 +143,24 @@ class ImportController:
             total, images = read()
 
             def progress(done: int) -> None:
-                if cancelled:
+                if cancelled.is_set():
                     raise Cancelled
-                self._worker.tell(lambda: show(done, total))
+                self._worker.tell(lambda: window.setValue(done, total))
 
-            return import_labels(project, images, progress)
-
-        def end() -> None:
-            window.close()
-            window.deleteLater()
+            # The session's own connection may be closed before this has taken back what came in.
+            with type(project).open(project.folder) as same:
+                return import_labels(same, images, progress)
 
         def done(imported: Import) -> None:
-            end()
+            self.close()
             if imported.object_ids:
-                then()
-                self._push(project, imported, place)
+                if source is not None:
+                    source.show(False)
+                self._push(project, imported, place, source)
             self._images.reload(_summary(imported))
 
         def failed(error: Exception) -> None:
-            end()
+            self.close()
             if isinstance(error, Cancelled):
                 self._images.reload("Cancelled: nothing was imported.")
             else:
@@ -163,15 +169,21 @@ class ImportController:
 
         self._worker.submit(work, done, failed)
 
-    def _push(self, project: Project, imported: Import, place: Place | None) -> None:
+    def _push(
+        self, project: Project, imported: Import, place: Place | None, source: LabelSource | None
+    ) -> None:
         ids = imported.object_ids
 
         def undo() -> None:
             project.remove_objects(ids)
+            if source is not None:
+                source.show(True)
             self._images.reload("Undone: import.")
 
         def redo() -> None:
             project.restore_objects(ids)
+            if source is not None:
+                source.show(False)
             self._images.reload("Done again: import.")
 
         self._history.push(Change("import", undo, redo, place=place))
@@ -192,7 +204,7 @@ def _labelled(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage
 def _summary(imported: Import) -> str:
     count = len(imported.object_ids)
     if not count:
-        return "Nothing new: the project has all of these objects already."
+        return "Nothing new: objects lie there already."
     objects = "1 object" if count == 1 else f"{count:,} objects"
     images = "" if imported.n_images == 1 else f" on {imported.n_images:,} images"
     known = f" {imported.n_known:,} more were there already." if imported.n_known else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,14 +15,17 @@ def neighbour(path: Path, step: int) -> Path | None:
     Raises:
         OSError: the folder cannot be read.
     """
-    files = [file for file in path.parent.iterdir() if _kind(file) == _kind(path) and file.is_file()]
+    with os.scandir(path.parent) as entries:  # which knows what is a file without asking for each
+        files = [
+            Path(entry.path) for entry in entries if entry.is_file() and _kind(entry.name) == _kind(path.name)
+        ]
     series = sorted({*files, path}, key=_order)  # `path` has its place also when it has been removed
     index = series.index(path) + step
     return series[index] if 0 <= index < len(series) else None
 
 
-def _kind(path: Path) -> tuple[str, bool]:
-    return path.suffix.lower(), path.name.startswith(".")
+def _kind(name: str) -> tuple[str, bool]:
+    return Path(name).suffix.lower(), name.startswith(".")
 
 
 def _order(path: Path) -> tuple[list[tuple[str, int]], str]:

@@ -1,20 +1,49 @@
-"""A window that holds everything else up until something is done, or cancelled."""
+"""A window that holds everything else up until something is done."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QProgressDialog, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QDialog, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+WIDTH = 320
 
 
-class ProgressWindow(QProgressDialog):
-    """Shown at once; `canceled` is emitted when the user does not want to wait. total: 0 if it is unknown."""
+class ProgressWindow(QDialog):
+    """Shown at once, until `end` is called: a cancelled job, too, has to come to its end first.
 
-    def __init__(self, text: str, total: int, parent: QWidget | None) -> None:
-        super().__init__(text, "Cancel", 0, total, parent)
+    Not a QProgressDialog: that handles other events while its value is set, and hides when it is cancelled.
+    """
+
+    cancel_requested = Signal()
+
+    def __init__(self, text: str, parent: QWidget | None) -> None:
+        super().__init__(parent)
         self.setWindowTitle(text)
         self.setWindowModality(Qt.WindowModality.WindowModal)
-        self.setAutoClose(False)
-        self.setAutoReset(False)
-        self.setMinimumDuration(0)
-        self.setValue(0)
+        self.setMinimumWidth(WIDTH)
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 0)
+        self._cancel = QPushButton("Cancel")
+        self._cancel.clicked.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(QLabel(text))
+        layout.addWidget(self._bar)
+        layout.addWidget(self._cancel, alignment=Qt.AlignmentFlag.AlignRight)
         self.show()
+
+    def setValue(self, done: int, total: int) -> None:
+        """How many of how many steps are done."""
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)
+
+    def reject(self) -> None:
+        """Escape and the window's own cross do what the button does."""
+        if self._cancel.isEnabled():
+            self._cancel.setEnabled(False)
+            self._cancel.setText("Cancelling…")
+            self.cancel_requested.emit()
+
+    def end(self) -> None:
+        """Go away."""
+        super().reject()
+        self.deleteLater()

@@ -16,7 +16,7 @@ from infosam.data.intensity import intensity_range
 from infosam.data.io import content_hash, read_image
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.objects import components
-from infosam.data.rle import RLE, decode_mask
+from infosam.data.rle import RLE, decode_mask, decode_window, encode_window, rle_area
 from infosam.types import BadInputError, BoolArray
 
 
@@ -76,22 +76,22 @@ def _objects(entry: CocoImage, rule: str) -> list[LabelledObject]:
     masks = [(annotation, _mask(annotation, entry)) for annotation in entry.annotations]
     if rule in ("labels", "auto", "separate"):
         return [
-            LabelledObject(mask, key=str(annotation.get("id", "")))
-            for annotation, mask in masks
-            if mask.any()
+            LabelledObject(rle, key=str(annotation.get("id", "")))
+            for annotation, rle in masks
+            if rle_area(rle)
         ]
     groups: dict[Any, BoolArray] = {}
-    for annotation, mask in masks:
+    for annotation, rle in masks:
         group = annotation.get("category_id") if rule == "components" else None
-        groups[group] = groups.get(group, np.zeros(entry.size, dtype=np.bool_)) | mask
+        groups[group] = groups.get(group, np.zeros(entry.size, dtype=np.bool_)) | decode_mask(rle)
     parts: list[BoolArray | RLE] = []
     for group in filter(np.any, groups.values()):
         parts += components(group) if rule == "components" else [group]
     return [LabelledObject(part, key=str(number)) for number, part in enumerate(parts, start=1)]
 
 
-def _mask(annotation: dict[str, Any], entry: CocoImage) -> BoolArray:
-    """(H, W) bool of a segmentation: a list of polygons, or run lengths, compressed or not."""
+def _mask(annotation: dict[str, Any], entry: CocoImage) -> RLE:
+    """The mask of a segmentation: a list of polygons, or run lengths, compressed or not."""
     segmentation, size = annotation["segmentation"], entry.size
     try:
         if isinstance(segmentation, list):
@@ -106,7 +106,8 @@ def _mask(annotation: dict[str, Any], entry: CocoImage) -> BoolArray:
             coded = {"size": segmentation["size"], "counts": segmentation["counts"].encode()}
         if tuple(coded["size"]) != size:
             raise ValueError(f"its size is {tuple(coded['size'])}, the image's {size}")
-        return decode_mask(RLE(size, coded["counts"]))
+        (rows, columns), inside = decode_window(RLE(size, coded["counts"]))
+        return encode_window(inside, (rows.start, columns.start), size)  # as we write it ourselves
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         name = f"annotation {annotation.get('id', '?')} of {entry.path.name}"
         raise BadInputError(f"{name} has a bad segmentation: {error}") from error

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project
-from infosam.types import BadInputError, InfoSAMError
+from infosam.types import BadInputError
 
 
 @dataclass(frozen=True)
 class Import:
-    """What came in: the ids of the new objects, how many images they lie on, and how many more objects the
-    project had already."""
+    """What came in: the ids of the new objects, how many images they lie on, and how many more lie where the
+    project has objects already."""
 
     object_ids: tuple[int, ...]
     n_images: int
@@ -28,7 +27,8 @@ def import_labels(
 ) -> Import:
     """Add the objects of labelled images to a project, and the images themselves where it has them not yet.
 
-    Importing the same again adds nothing. Objects keep their whole masks, also where they overlap.
+    Importing the same again adds nothing, also where it was corrected since. What overlaps is shared out: see
+    `Project.import_objects`.
 
     Args:
         project: what it holds already stays.
@@ -55,9 +55,8 @@ def import_labels(
             if progress is not None:
                 progress(done)
     except BaseException:
-        with suppress(InfoSAMError):
-            project.remove_objects(ids)
+        project.remove_objects(ids)
         raise
     if not ids and not n_known:
-        raise BadInputError("there are no labels to import: 0 is the background")
+        raise BadInputError("there is nothing to import: all is background (0), or too small to be an object")
     return Import(tuple(ids), n_images, n_known)

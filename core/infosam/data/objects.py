@@ -43,15 +43,17 @@ def split_objects(labels: NDArray[np.integer], rule: str = "auto") -> Iterator[R
         if _is_smoothed(labels, values):
             raise BadInputError(
                 f"the mask has {values.size} values, but most only along edges: these are no labels, its "
-                'edges were smoothed. Give objects="image" to make all of it one object, or save it without '
-                "smoothing"
+                "edges were smoothed. Save it without smoothing, or make all of it one object "
+                '(objects="image")'
             )
         alone = "image" if rule == "auto" else "components"
         rule = "labels" if values.size > 1 else alone
     if rule == "image":
         yield encode_mask(labels > 0)
     elif rule == "labels":
-        yield from _encoded(np.where(labels > 0, np.searchsorted(values, labels) + 1, 0))
+        numbered, inside = np.zeros(labels.shape, np.int32), labels > 0
+        numbered[inside] = np.searchsorted(values, labels[inside]) + 1
+        yield from _encoded(numbered)
     else:
         for value in values:
             yield from components(labels == value)

@@ -15,6 +15,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from infosam.data.labelled import LabelledImage, LabelledObject
+from infosam.data.overlap import free_parts
 from infosam.data.rle import RLE, decode_mask, decode_window
 from infosam.data.store.adapters import AdapterTable
 from infosam.data.store.database import Database
@@ -136,11 +137,14 @@ class Project:
     def import_objects(self, image_id: int, masks: Sequence[BoolArray | RLE]) -> list[ObjectRecord]:
         """Commit masks that were drawn elsewhere, (H, W) or as run lengths: all of them or none.
 
-        They get the labels after the image's last. One that the image has already is passed over.
+        They get the labels after the image's last. A pixel has one object: those that are there keep theirs,
+        and of two new ones the smaller has what they share. A mask is passed over if others have most of it,
+        since it is one of them, then, as somebody else drew it.
 
         Raises BadInputError where a mask is empty or of another size.
         """
-        return self._objects.add_new(self._images.get(image_id), masks, "imported")
+        taken = self.label_image(image_id) > 0
+        return self._objects.add_all(self._images.get(image_id), free_parts(masks, taken), "imported")
 
     def update_object(
         self,
@@ -222,8 +226,15 @@ class Project:
         objects = [
             LabelledObject(record.rle, _usable(record.prompt), key=str(record.label)) for record in records
         ]
-        load = partial(read_recorded, image)
-        return LabelledImage(image.content_hash, image.name, load, objects, image.intensity)
+        return LabelledImage(
+            image.content_hash,
+            image.name,
+            partial(read_recorded, image),
+            objects,
+            image.intensity,
+            path=None if image.is_copy else image.path,
+            plane=image.plane,
+        )
 
     # -------------------------------------------------------------------------- adapters and settings
 

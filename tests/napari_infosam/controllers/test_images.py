@@ -303,3 +303,22 @@ def test_an_image_in_the_3d_view_is_still_open_and_takes_no_prompts(
     assert (session.image_name, session.status) == ("", "")
     assert "Open an image" in hint(session)
     images.close()
+
+
+def test_what_another_window_adds_is_not_taken_for_erased(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    record = known(project, viewer)
+    images.refresh()
+    worker.run()
+    other = viewer.add_image(np.zeros((20, 20), np.uint8), name="other")
+    images.refresh()
+    worker.run()
+    project.import_objects(record.id, [disc(30, 40)])
+    for image, count in ((viewer.layers["cells"], 2), (other, 0), (viewer.layers["cells"], 2)):
+        viewer.layers.selection.active = image
+        images.refresh()
+        worker.run()
+        assert len(session.objects) == count
+    assert len(project.objects()) == 2
+    assert (np.asarray(viewer.layers["cells labels"].data) == disc(10, 10) + 2 * disc(30, 40)).all()

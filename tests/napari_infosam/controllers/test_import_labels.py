@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from PIL import Image
+from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from infosam import Project
@@ -18,6 +19,7 @@ from napari_infosam.controllers.import_labels import ImportController
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models.history import History
 from napari_infosam.models.session import Session
+from napari_infosam.overlays import CANDIDATE_NAME
 from napari_infosam.views.import_button import NO_LAYER, ImportButton
 from napari_infosam.views.progress_window import ProgressWindow
 from tests.napari_infosam.conftest import HeldWorker, disc
@@ -90,7 +92,7 @@ def test_a_labels_layer_comes_in_beside_what_is_there(
     project.add_object(image.id, disc(10, 10), label=5)
     desk.images.reload("")
     desk.worker.run()
-    foreign = viewer.add_labels(70 * disc(10, 14) + 400 * disc(30, 40), name="cyto")
+    foreign = viewer.add_labels(70 * disc(10, 16) + 400 * disc(30, 40), name="cyto")
     viewer.add_labels(np.zeros((40, 61), int), name="of another size")
     viewer.layers.selection.active = viewer.layers["cells"]
 
@@ -105,20 +107,21 @@ def test_a_labels_layer_comes_in_beside_what_is_there(
         (6, "imported"),
         (7, "imported"),
     ]
-    assert np.array_equal(project.mask(session.objects[1].id), disc(10, 14))  # whole, though they overlap
-    expected = np.where(disc(10, 10), 5, np.where(disc(10, 14), 6, 7 * disc(30, 40)))
+    assert np.array_equal(project.mask(session.objects[1].id), disc(10, 16) & ~disc(10, 10))
+    expected = np.where(disc(10, 10), 5, np.where(disc(10, 16), 6, 7 * disc(30, 40)))
     assert np.array_equal(desk.labels, expected)
     assert not foreign.visible
     assert (session.n_labelled_images, session.n_labelled_objects) == (1, 3)
 
     desk.choose("Labels layer “cyto”")
-    assert session.status == "Nothing new: the project has all of these objects already."
+    assert session.status == "Nothing new: objects lie there already."
     assert len(session.objects) == 3
 
 
 def test_an_import_is_taken_back_and_done_again(desk: Desk, session: Session, viewer: ViewerModel) -> None:
     viewer.add_labels(2 * disc(10, 14), name="cyto")
     desk.choose("Labels layer “cyto”")
+    cyto = viewer.layers["cyto"]
     for step, count in ((desk.history.undo, 0), (desk.history.redo, 1), (desk.history.undo, 0)):
         change = step()
         assert change is not None
@@ -127,7 +130,22 @@ def test_an_import_is_taken_back_and_done_again(desk: Desk, session: Session, vi
         desk.worker.run()
         assert len(session.objects) == session.n_labelled_objects == count
         assert (desk.labels > 0).sum() == count * disc(10, 14).sum()
+        assert cyto.visible is (count == 0)
     assert session.status == "Undone: import."
+
+
+def test_the_candidate_mask_is_no_labels_to_import(desk: Desk, viewer: ViewerModel, qtbot: QtBot) -> None:
+    desk.layers.overlays(desk.layers.shown())
+    qtbot.waitUntil(lambda: CANDIDATE_NAME in viewer.layers)
+    assert NO_LAYER in desk.menu
+
+
+def test_who_closes_the_panel_is_not_held_up(desk: Desk, viewer: ViewerModel) -> None:
+    viewer.add_labels(2 * disc(10, 14), name="cyto")
+    desk.menu["Labels layer “cyto”"].trigger()
+    assert len(windows()) == 1
+    desk.controller.close()
+    assert windows() == []
 
 
 def test_all_slices_of_a_stack_come_in(
@@ -193,8 +211,11 @@ def test_cancelled_or_failed_nothing_comes_in(
 ) -> None:
     viewer.add_labels(2 * disc(10, 14), name="cyto")
     desk.menu["Labels layer “cyto”"].trigger()
-    windows()[0].canceled.emit()
+    (window,) = windows()
+    window.reject()
+    assert windows() == [window]  # nothing is to be painted as long as the job runs
     desk.worker.run()
+    assert windows() == []
     assert session.status == "Cancelled: nothing was imported."
     assert viewer.layers["cyto"].visible
 

@@ -45,23 +45,19 @@ class ObjectTable:
             object_id = _insert(connection, image.id, int(label), at, source, rle, written)
         return self.get(object_id)
 
-    def add_new(
+    def add_all(
         self, image: ImageRecord, masks: Sequence[BoolArray | RLE], source: ObjectSource
     ) -> list[ObjectRecord]:
-        """Those of the masks that the image has not yet, with the labels after its last, in one step."""
+        """Many objects in one step, with the labels after the image's last."""
         encoded, at = [_encoded(mask, image.shape[:2]) for mask in masks], now()
         _check_source(source)
-        added = []
         with self._database.transaction() as connection:
             query = "SELECT max(label) FROM objects WHERE image_id = ?"  # a removed one may come back
-            label = connection.execute(query, (image.id,)).fetchone()[0] or 0
-            query = "SELECT counts FROM objects WHERE image_id = ? AND removed = 0"
-            held = {row["counts"] for row in connection.execute(query, (image.id,))}
-            for rle in encoded:
-                if rle.counts not in held:
-                    held.add(rle.counts)
-                    label += 1
-                    added.append(_insert(connection, image.id, label, at, source, rle, None))
+            first = 1 + (connection.execute(query, (image.id,)).fetchone()[0] or 0)
+            added = [
+                _insert(connection, image.id, label, at, source, rle, None)
+                for label, rle in enumerate(encoded, start=first)
+            ]
         return [self.get(object_id) for object_id in added]
 
     def update(
