@@ -207,7 +207,7 @@ class AdaptController:
         if isinstance(report, Step) and not launched.worth:
             launched.worth = True
             forget_others(launched.project, launched.record)
-        if isinstance(report, Finished):
+        if isinstance(report, Finished) and report.steps:
             self._keep(launched, report)  # at once: the decision may come before the process has ended
 
     @shown
@@ -229,9 +229,8 @@ class AdaptController:
         launched.adapter_id = adapter.id
         forget(project, record)
         self._session.adapters_changed()
-        if finished.steps:
-            forget_others(project, record)
-            remember_pace(project, record.model, record.peft, finished.seconds / finished.steps)
+        forget_others(project, record)
+        remember_pace(project, record.model, record.peft, finished.seconds / finished.steps)
         self._plan()
 
     def _leave_process(self) -> None:

@@ -371,6 +371,7 @@ def test_a_new_run_that_cannot_start_or_is_cancelled_at_once_costs_the_one_befor
     bench.press(AdaptConfig(peft="lora"))
     bench.view.cancel_requested.emit()
     bench.process.finish(steps=0)
+    assert bench.project.adapters() == []  # it has learnt nothing
     assert bench.state.interrupted is not None
     assert bench.state.interrupted.folder == killed.folder
 
