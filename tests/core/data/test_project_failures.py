@@ -156,23 +156,17 @@ def test_a_project_of_the_first_version_goes_on(tmp_path: Path) -> None:
         old.executescript(
             "INSERT INTO images VALUES (1, 'ab', 'plate', 'plate.png', 0, NULL, '[2, 3]', 'uint8', 0, 9, '');"
             "INSERT INTO objects VALUES"
-            " (1, 1, 4, NULL, 'edited', 2, 3, CAST('06' AS BLOB), NULL, 1, 0, '', '');"
-            "INSERT INTO journal VALUES (1, 1, 'added', 'prompt', CAST('06' AS BLOB), NULL, '');"
+            " (1, 1, 4, NULL, 'edited', 2, 3, CAST('024' AS BLOB), NULL, 1, 0, '', '');"
+            "INSERT INTO journal VALUES (1, 1, 'added', 'prompt', CAST('024' AS BLOB), NULL, '');"
             f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;"
         )
     for _ in range(2):  # the second time there is nothing to do
         with Project.open(tmp_path) as project:
             (found,) = project.objects()
-            assert (found.id, found.label, found.source, found.corrections, found.area) == (
-                1,
-                4,
-                "edited",
-                1,
-                6,
-            )
+            assert (found.label, found.source, found.corrections, found.area) == (4, "edited", 1, 2)
             assert [revision.action for revision in project.history(1)] == ["added"]
     with Project.open(tmp_path) as project:
-        (made,) = project.import_objects(1, [np.eye(2, 3, dtype=bool)])
+        (made,) = project.import_objects(1, [np.array([[0, 0, 1], [0, 0, 1]], bool)])
         assert (made.label, made.source) == (5, "imported")
         with pytest.raises(BadInputError, match="label 4 is taken"):
             project.add_object(1, np.eye(2, 3, dtype=bool), label=4)
