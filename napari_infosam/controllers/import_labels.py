@@ -66,12 +66,13 @@ class ImportController:
     @guarded
     def import_layer(self, number: int) -> None:
         """Import a labels layer that lies on the shown image, all of its slices."""
-        source, slices = self._sources[number], self._layers.slices(self._shown())
+        source, shown = self._sources[number], self._shown()
+        slices = self._layers.slices(shown)
         self._import(
             f"Importing “{source.name}”…",
-            lambda: ((len(slices), (_labelled(item, source.read(item), "labels") for item in slices))),
-            self._shown().place,
-            source,
+            lambda: (len(slices), (_labelled(item, source.read(item), "labels") for item in slices)),
+            shown.place,
+            source.show,
         )
 
     @guarded
@@ -125,10 +126,10 @@ class ImportController:
         title: str,
         read: Callable[[], tuple[int, Iterator[LabelledImage]]],
         place: Place | None,
-        source: LabelSource | None = None,
+        show_source: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """read: tells, in the background, how many images there are, and reads them. place: where that can be
-        undone, None for anywhere. source: the layer that they come from, which is hidden after that."""
+        undone, None for anywhere. show_source: hides the layer that they come from, or shows it again."""
         session, project = self.session, self.session.project
         if project is None:
             return
@@ -138,6 +139,7 @@ class ImportController:
         window.cancel_requested.connect(cancelled.set)
 
         def work() -> Import:
+            from infosam import Project
             from infosam.data.importing import import_labels
 
             total, images = read()
@@ -148,15 +150,14 @@ class ImportController:
                 self._worker.tell(lambda: window.setValue(done, total))
 
             # The session's own connection may be closed before this has taken back what came in.
-            with type(project).open(project.folder) as same:
+            with Project.open(project.folder) as same:
                 return import_labels(same, images, progress)
 
         def done(imported: Import) -> None:
             self.close()
             if imported.object_ids:
-                if source is not None:
-                    source.show(False)
-                self._push(project, imported, place, source)
+                show_source(False)
+                self._push(project, imported, place, show_source)
             self._images.reload(_summary(imported))
 
         def failed(error: Exception) -> None:
@@ -170,20 +171,18 @@ class ImportController:
         self._worker.submit(work, done, failed)
 
     def _push(
-        self, project: Project, imported: Import, place: Place | None, source: LabelSource | None
+        self, project: Project, imported: Import, place: Place | None, show_source: Callable[[bool], None]
     ) -> None:
         ids = imported.object_ids
 
         def undo() -> None:
             project.remove_objects(ids)
-            if source is not None:
-                source.show(True)
+            show_source(True)
             self._images.reload("Undone: import.")
 
         def redo() -> None:
             project.restore_objects(ids)
-            if source is not None:
-                source.show(False)
+            show_source(False)
             self._images.reload("Done again: import.")
 
         self._history.push(Change("import", undo, redo, place=place))

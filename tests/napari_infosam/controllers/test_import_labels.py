@@ -126,7 +126,8 @@ def test_an_import_is_taken_back_and_done_again(desk: Desk, session: Session, vi
         change = step()
         assert change is not None
         assert change.place is not None
-        assert change.place.key == session.shown.key  # type: ignore[union-attr]
+        assert session.shown is not None
+        assert change.place.key == session.shown.key
         desk.worker.run()
         assert len(session.objects) == session.n_labelled_objects == count
         assert (desk.labels > 0).sum() == count * disc(10, 14).sum()
