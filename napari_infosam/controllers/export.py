@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_infosam.controllers.errors import guarded, tell
+from napari_infosam.models.counted import counted
 from napari_infosam.models.session import Session
 from napari_infosam.views.model_view import ModelView
 from napari_infosam.workers import Worker
@@ -48,16 +49,12 @@ class ExportController:
         self._worker.submit(work, self._on_exported, lambda error: tell(session, error))
 
     def _on_exported(self, written: Export) -> None:
-        objects, images = _count(written.n_objects, "object"), _count(written.n_images, "image")
+        objects, images = counted(written.n_objects, "object"), counted(written.n_images, "image")
         text = f"Exported {objects} on {images} to {written.folder}."
         if written.missing:
             names = ", ".join(written.missing)
             text += f" Without their pixels, whose files are gone or have changed: {names}."
         self.session.say(text, problem=bool(written.missing))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ from infosam.types import BadInputError
 from napari_infosam.controllers.errors import guarded, tell
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.layers import LabelSource, ViewerLayers
+from napari_infosam.models.counted import counted
 from napari_infosam.models.history import Change, History
 from napari_infosam.models.session import Session
 from napari_infosam.models.shown_image import Place, ShownImage
@@ -201,10 +202,9 @@ def _labelled(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage
 
 
 def _summary(imported: Import) -> str:
-    count = len(imported.object_ids)
-    if not count:
+    if not imported.object_ids:
         return "Nothing new: objects lie there already."
-    objects = "1 object" if count == 1 else f"{count:,} objects"
-    images = "" if imported.n_images == 1 else f" on {imported.n_images:,} images"
-    known = f" {imported.n_known:,} more were there already." if imported.n_known else ""
+    objects = counted(len(imported.object_ids), "object")
+    images = "" if imported.n_images == 1 else f" on {counted(imported.n_images, 'image')}"
+    known = f" {imported.n_known} more were there already." if imported.n_known else ""
     return f"Imported {objects}{images}.{known}"

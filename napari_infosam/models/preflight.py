@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_infosam.models.counted import counted
 from napari_infosam.models.durations import about
 
 MIN_OBJECTS = 2  # InfoSAM's losses compare objects with each other: for a single one they are exactly zero
@@ -37,7 +38,7 @@ class Preflight:
         """The line above the button."""
         if not self.n_objects:
             return "Nothing labelled yet."
-        labelled = f"{_count(self.n_objects, 'object')} on {_count(self.n_images, 'image')}"
+        labelled = f"{counted(self.n_objects, 'object')} on {counted(self.n_images, 'image')}"
         if self.blocked:
             return f"{labelled}."
         unknown = " The time left is shown once it trains."
@@ -47,7 +48,3 @@ class Preflight:
             return f"{labelled}: all train. With {missing}, the gain can be measured.{time}"
         train = self.n_images - self.n_val_images
         return f"{labelled}: {train} to train on, {self.n_val_images} held out to measure.{time}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
