@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from sam2.utils.transforms import SAM2Transforms
+from segment_anything.utils.transforms import ResizeLongestSide
 
 from infosam.models.base import PromptableModel, freeze
 from infosam.models.sam2.adaptor import Sam2Model
 from infosam.models.sam2.build import build_sam2
 from infosam.types import PromptBatch
+from tests.core.small_models import small_sam
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,15 @@ def test_sam2_preprocesses_to_the_same_bits_as_the_official_transform(
     for _ in range(3):  # TorchScript specialises after the first runs
         expected = official(_image(*shape))
     assert torch.equal(sam2.preprocess(_image(*shape)), expected)
+
+
+@pytest.mark.parametrize("shape", [(37, 91), (1, 1), (1500, 40), (128, 128), (511, 509)])
+def test_sam_preprocesses_to_the_same_bits_as_the_official_transform(shape: tuple[int, int]) -> None:
+    model = small_sam()
+    official = ResizeLongestSide(model.image_size).apply_image(_image(*shape))
+    expected = model.network.preprocess(torch.as_tensor(official.transpose(2, 0, 1).copy()))
+    assert torch.equal(model.preprocess(_image(*shape)), expected)
+    assert model.valid_size(*shape) == official.shape[:2]
 
 
 def test_sam2_squashes(sam2: Sam2Model) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
-from torchvision.transforms.functional import resize, to_pil_image
 
 from infosam.models.base import PromptableModel
 from infosam.models.sam.early import through_blocks
@@ -45,14 +44,16 @@ class SamModel(PromptableModel):
         return int(height), int(width)
 
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
-        resized = np.array(resize(to_pil_image(image), self.valid_size(*image.shape[:2])))
+        height, width = self.valid_size(*image.shape[:2])
+        resized = np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
         channels_first = np.ascontiguousarray(resized.transpose(2, 0, 1))
         pixels: Tensor = self.sam.preprocess(torch.as_tensor(channels_first, device=self.device))
         return pixels
 
     def valid_size(self, height: int, width: int) -> tuple[int, int]:
-        new_height, new_width = ResizeLongestSide.get_preprocess_shape(height, width, self.image_size)
-        return max(1, new_height), max(1, new_width)  # a line of pixels may round to nothing
+        scale = self.image_size / max(height, width)
+        # Halves are rounded up, as SAM's authors do it; a line of pixels may round to nothing.
+        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
     def to_input(self, coordinates: NDArray[np.float64], height: int, width: int) -> Tensor:
         new_height, new_width = self.valid_size(height, width)

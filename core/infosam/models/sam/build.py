@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segment_anything import sam_model_registry
+from segment_anything.build_sam import sam_model_registry
 
 from infosam.models.catalogue import SamSize
 from infosam.models.sam.adaptor import SamModel
