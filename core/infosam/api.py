@@ -14,7 +14,7 @@ import torch
 
 from infosam import distributed
 from infosam.data.labelled import LabelledImage
-from infosam.data.project import Project, default_project_folder
+from infosam.data.project import ADAPTER_FOLDER, Project, default_project_folder
 from infosam.data.readers import choose, read_data
 from infosam.distill import uses_teacher
 from infosam.inference.adapter import load_adapter, read_adapter_info
@@ -217,10 +217,10 @@ def new_adapter_folder(data: Data) -> Path:
     """A folder of its own for the next adapter: in the project, or else in the user's data folder."""
     name = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     if isinstance(data, Project):
-        return data.folder / "adapters" / name
+        return data.adapter_folder / name
     if isinstance(data, str | os.PathLike) and Project.exists(Path(data)):
-        return Path(data) / "adapters" / name
-    return default_project_folder().parent / "adapters" / name
+        return Path(data) / ADAPTER_FOLDER / name
+    return default_project_folder().parent / ADAPTER_FOLDER / name
 
 
 def _in_closing(error: BaseException | None) -> bool:

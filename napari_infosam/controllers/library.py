@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infosam.types import InfoSAMError
-from napari_infosam.controllers.errors import tell
+from infosam.types import BadInputError, InfoSAMError
+from napari_infosam.controllers.errors import guarded, tell
 from napari_infosam.models.session import Session
 from napari_infosam.views.model_view import AdapterItem, ModelItem, ModelPanel, ModelView
 
 if TYPE_CHECKING:
+    from infosam import Project
     from infosam.data.store.records import AdapterRecord
 
 MODEL_SETTING = "model"
@@ -22,12 +24,14 @@ class LibraryController:
     """Fills `ModelView`, and keeps the choices in the project."""
 
     def __init__(self, session: Session, view: ModelView) -> None:
-        self._session = session
+        self.session = session
         self._view = view
         self._models = _models()
         self._chosen: tuple[str, Path | None] | None = None  # by the user, and not loaded yet
         view.model_requested.connect(self.use_model)
         view.adapter_requested.connect(self.use_adapter)
+        view.adapter_found.connect(self.add_adapter)
+        view.adapter_delete_requested.connect(self.delete_adapter)
         view.project_requested.connect(self.open_project)
         for name in ("model_name", "adapter", "device", "project", "adapters_version"):
             session.events[name].connect(self.show)
@@ -44,7 +48,7 @@ class LibraryController:
         """Keep everything in this folder from now on; what it holds already is there again."""
         from infosam import Project
 
-        session = self._session
+        session = self.session
         try:
             project = Project.open(folder) if Project.exists(folder) else Project.create(folder)
             model = project.get_setting(MODEL_SETTING, session.model_name)
@@ -64,48 +68,91 @@ class LibraryController:
 
     def use_model(self, name: str) -> None:
         """Answer prompts with another model, as it was pre-trained."""
-        if name != self._session.model_name:
+        if name != self.session.model_name:
             self._choose(name, None)
 
     def use_adapter(self, folder: Path | None) -> None:
         """Answer prompts with an adapter of the present model, or without."""
-        self._choose(self._session.model_name, folder)
+        self._choose(self.session.model_name, folder)
+
+    @guarded
+    def add_adapter(self, folder: Path) -> None:
+        """Answer prompts with an adapter that was trained elsewhere, and its model; it joins the list once it
+        has turned out to be loadable."""
+        from infosam.inference.adapter_info import read_adapter_info
+
+        model = read_adapter_info(folder).base_model
+        if model not in [item.name for item in self._models]:
+            raise BadInputError(f"{folder.name} is an adapter of {model}, a model that is not known here.")
+        known = self._find(model, folder)
+        self._choose(model, folder if known is None else known.folder)
+
+    @guarded
+    def delete_adapter(self) -> None:
+        """Delete the adapter in use, or, trained elsewhere, take it off the list; the model goes on as it was
+        pre-trained."""
+        session = self.session
+        record = self._find(session.model_name, session.adapter)
+        if record is None:
+            return
+        self.use_adapter(None)
+        try:
+            session.project.remove_adapter(record.id)
+        finally:
+            session.adapters_changed()
+        kept = f" Its files stay in {record.folder}." if record.folder.exists() else ""
+        session.say(f"The adapter is off the list.{kept}")
 
     def show(self) -> None:
         """Bring the view up to date."""
-        session = self._session
+        session, project = self.session, self.session.project
         self._view.setValue(
             ModelPanel(
                 models=self._models,
                 model=session.model_name,
-                adapters=tuple(_item(record) for record in self._adapters()),
+                adapters=tuple(_item(record, project) for record in self._adapters(session.model_name)),
                 adapter=session.adapter,
                 device=session.device,
-                project=None if session.project is None else session.project.folder,
+                project=None if project is None else project.folder,
             )
         )
 
     def _choose(self, model: str, adapter: Path | None) -> None:
         self._chosen = model, adapter
-        self._session.ask_for(model, adapter)
+        self.session.ask_for(model, adapter)
 
     def _keep(self, loaded: tuple[str, Path | None]) -> None:
         """Keep the user's choice, now that it has turned out to be loadable."""
-        project = self._session.project
+        project = self.session.project
         if project is None or loaded != self._chosen:
             return
         self._chosen = None
         model, folder = loaded
-        chosen = [record.id for record in self._adapters() if record.folder == folder]
         try:
             project.set_setting(MODEL_SETTING, model)
-            project.set_current_adapter(chosen[0] if chosen else None)
+            project.set_current_adapter(None if folder is None else self._id_of(project, model, folder))
         except InfoSAMError as error:
-            tell(self._session, error)
+            tell(self.session, error)
+        self.session.adapters_changed()
 
-    def _adapters(self) -> list[AdapterRecord]:
-        """Adapters of the present model, newest first."""
-        session = self._session
+    def _id_of(self, project: Project, model: str, folder: Path) -> int:
+        """The adapter's id in the project, which it joins if it was trained elsewhere."""
+        known = self._find(model, folder)
+        if known is not None:
+            return known.id
+        from infosam.inference.adapter_info import read_adapter_info
+
+        card = read_adapter_info(folder).card
+        return project.add_adapter(folder, base_model=model, card=None if card is None else asdict(card)).id
+
+    def _find(self, model: str, folder: Path | None) -> AdapterRecord | None:
+        """The adapter of a model that lies in a folder."""
+        same = None if folder is None else folder.resolve()
+        return next((record for record in self._adapters(model) if record.folder.resolve() == same), None)
+
+    def _adapters(self, model: str) -> list[AdapterRecord]:
+        """Adapters of a model, newest first."""
+        session = self.session
         if session.project is None:
             return []
         try:
@@ -113,16 +160,22 @@ class LibraryController:
         except InfoSAMError as error:
             tell(session, error)
             return []
-        return [record for record in reversed(records) if record.base_model == session.model_name]
+        return [record for record in reversed(records) if record.base_model == model]
 
 
-def _item(record: AdapterRecord) -> AdapterItem:
-    trained = datetime.fromisoformat(record.created).astimezone()
+def _item(record: AdapterRecord, project: Project) -> AdapterItem:
+    """As the list shows it: by its day, or, trained elsewhere, by its folder."""
+    made = datetime.fromisoformat(record.created).astimezone()
     score = ((record.card.get("new") or {}).get("point") or {}).get("iou")
     measured = "" if score is None else f", IoU {score:.2f}"
-    name = f"{trained:%d %b %H:%M}{measured}{_REMARKS[record.status]}"
+    own = record.folder.parent == project.adapter_folder
+    name = f"{made:%d %b %H:%M}" if own else record.folder.name
+    verb = "Trained" if own else "Added"
     return AdapterItem(
-        record.folder, name, f"Trained on {trained:%d %B %Y at %H:%M}, kept in {record.folder}"
+        record.folder,
+        f"{name}{measured}{_REMARKS[record.status]}",
+        f"{verb} on {made:%d %B %Y at %H:%M}, kept in {record.folder}",
+        own,
     )
 
 

@@ -48,7 +48,7 @@ class RunRecord:
     def new(cls, project: Project, model: str, config: AdaptConfig, current: Path | None) -> RunRecord:
         """A run on everything that the project holds, in a folder of its own there."""
         now = datetime.now(UTC)
-        folder = project.folder / "adapters" / f"{now:%Y%m%d-%H%M%S}-{model}-{config.peft}"
+        folder = project.adapter_folder / f"{now:%Y%m%d-%H%M%S}-{model}-{config.peft}"
         options: dict[str, object] = {"model": model, "out": folder, "revision": project.revision}
         options |= {name: getattr(config, name) for name in PASSED_ON}
         if current is not None and current.is_dir():

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QFileDialog
+
+from napari_infosam.views.menu_button import MenuButton
 
 NO_LAYER = "No labels layer of the image's size is open"
 
 
-class ImportButton(QToolButton):
+class ImportButton(MenuButton):
     """A menu: a labels layer of the viewer, a mask file of the shown image, or a whole labelled data set."""
 
     opened = Signal()  # the menu is about to be shown: `setValue` may bring it up to date
@@ -21,14 +23,9 @@ class ImportButton(QToolButton):
     data_requested = Signal(object)  # Path
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("Import ▾", "Make labels that were drawn elsewhere objects of the project")
         self._value: tuple[str, ...] = ()
-        self.setText("Import ▾")
-        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # Qt's own covers the text
-        self.setToolTip("Make labels that were drawn elsewhere objects of the project")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.setMenu(QMenu(self))
-        self._menu.aboutToShow.connect(self._on_opened)
+        self.items.aboutToShow.connect(self._on_opened)
 
     def value(self) -> tuple[str, ...]:
         return self._value
@@ -36,7 +33,7 @@ class ImportButton(QToolButton):
     def setValue(self, layers: Sequence[str]) -> None:
         """Offer the labels layers of these names."""
         self._value = tuple(layers)
-        menu = self._menu
+        menu = self.items
         menu.clear()
         for number, name in enumerate(self._value):
             menu.addAction(f"Labels layer “{name}”", partial(self.layer_requested.emit, number))
@@ -48,12 +45,6 @@ class ImportButton(QToolButton):
         menu.addAction("Mask file for this image…", self._on_mask)
         menu.addAction("Folder with images and masks…", self._on_folder)
         menu.addAction("COCO or CSV file…", self._on_file)
-
-    @property
-    def _menu(self) -> QMenu:
-        menu = self.menu()
-        assert menu is not None
-        return menu
 
     def _on_opened(self) -> None:
         self.setValue(())

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtGui import QAction, QDesktopServices
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
+    QMessageBox,
     QSizePolicy,
     QToolButton,
     QWidget,
 )
 
 from napari_infosam.views.import_button import ImportButton
+from napari_infosam.views.menu_button import MenuButton
 
 NO_ADAPTER = "none (as pre-trained)"
+DELETE, FORGET = "Delete it…", "Take it off the list…"
 
 
 @dataclass(frozen=True)
 class AdapterItem:
-    """An adapter of the project, as the list shows it."""
+    """An adapter of the project, as the list shows it. own: its files lie in the project."""
 
     folder: Path
     name: str
     tooltip: str = ""
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class ModelView(QWidget):
 
     model_requested = Signal(str)
     adapter_requested = Signal(object)  # Path | None
+    adapter_found = Signal(object)  # Path: the folder of one that was trained elsewhere
+    adapter_delete_requested = Signal()  # the one in use
     project_requested = Signal(object)  # Path
     export_requested = Signal(object)  # Path
 
@@ -77,6 +86,10 @@ class ModelView(QWidget):
         export.setToolTip("Write all labels of the project as label images and COCO into a new folder")
         export.clicked.connect(self._on_export)
         self.import_button = ImportButton()
+        more = MenuButton("▾", "Add an adapter, look at its files, or delete it")
+        more.items.addAction("Add one that was trained elsewhere…", self._on_find_adapter)
+        self._show_adapter = _action(more.items, "Show its folder", self._on_show_adapter)
+        self._delete_adapter = _action(more.items, DELETE, self._on_delete_adapter)
         self._models.activated.connect(self._on_model)
         self._adapters.activated.connect(self._on_adapter)
 
@@ -85,7 +98,7 @@ class ModelView(QWidget):
         layout.setSpacing(4)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Model", _row(self._models, self._device))
-        layout.addRow("Adapter", self._adapters)
+        layout.addRow("Adapter", _row(self._adapters, more))
         layout.addRow("Project", _row(self._project, browse, self.import_button, export))
 
     def value(self) -> ModelPanel:
@@ -110,6 +123,10 @@ class ModelView(QWidget):
         self._models.setCurrentIndex([model.name for model in value.models].index(value.model))
         folders = [None, *(adapter.folder for adapter in value.adapters)]
         self._adapters.setCurrentIndex(folders.index(value.adapter) if value.adapter in folders else -1)
+        in_use = self._in_use()
+        self._delete_adapter.setText(DELETE if in_use is None or in_use.own else FORGET)
+        for action in (self._show_adapter, self._delete_adapter):
+            action.setEnabled(in_use is not None)
         self._device.setText(value.device)
         self._project.setText(value.project.name if value.project else "")
         self._project.setToolTip(f"Kept in {value.project}" if value.project else "")
@@ -133,6 +150,30 @@ class ModelView(QWidget):
     def _on_adapter(self, index: int) -> None:
         self.adapter_requested.emit(self._adapters.itemData(index))
 
+    def _on_find_adapter(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "The folder of an adapter: it holds adapter.json")
+        if folder:
+            self.adapter_found.emit(Path(folder))
+
+    def _on_show_adapter(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._value.adapter)))
+
+    def _on_delete_adapter(self) -> None:
+        item = self._in_use()
+        if item is None:
+            return
+        question = f"Delete the adapter “{item.name}” for good?\n\nLabels stay as they are."
+        if not item.own:
+            question = f"Take the adapter “{item.name}” off the list?\n\nIts files stay in {item.folder}."
+        buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
+        answer = QMessageBox.question(self, "Adapter", question, buttons, QMessageBox.StandardButton.No)
+        if answer == QMessageBox.StandardButton.Yes:
+            self.adapter_delete_requested.emit()
+
+    def _in_use(self) -> AdapterItem | None:
+        """The adapter that is chosen in the list."""
+        return next((item for item in self._value.adapters if item.folder == self._value.adapter), None)
+
 
 def _combo(tooltip: str) -> QComboBox:
     combo = QComboBox()
@@ -141,6 +182,12 @@ def _combo(tooltip: str) -> QComboBox:
     combo.setMinimumContentsLength(8)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return combo
+
+
+def _action(menu: QMenu, text: str, called: Callable[[], None]) -> QAction:
+    action = menu.addAction(text, called)
+    assert action is not None
+    return action
 
 
 def _row(wide: QWidget, *narrow: QWidget) -> QWidget:

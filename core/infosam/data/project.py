@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from infosam.data.store.records import AdapterRecord, ImageRecord, ObjectRecord,
 from infosam.types import BadInputError, BoolArray, InfoSAMError, Prompt
 
 DATABASE_NAME = "project.sqlite"
+ADAPTER_FOLDER = "adapters"
 DATA_VARIABLE = "INFOSAM_DATA"
 
 
@@ -238,6 +240,11 @@ class Project:
 
     # -------------------------------------------------------------------------- adapters and settings
 
+    @property
+    def adapter_folder(self) -> Path:
+        """Where the project's own adapters lie, each in a folder."""
+        return self.folder / ADAPTER_FOLDER
+
     def add_adapter(
         self, folder: str | Path, *, base_model: str, card: Mapping[str, Any] | None = None
     ) -> AdapterRecord:
@@ -259,6 +266,20 @@ class Project:
     def roll_back_adapter(self, adapter_id: int) -> None:
         """Decline an adapter."""
         self._adapters.roll_back(adapter_id)
+
+    def remove_adapter(self, adapter_id: int) -> None:
+        """Forget an adapter, and delete its folder where that lies among the project's own.
+
+        Raises InfoSAMError where files cannot be deleted; the adapter is forgotten all the same.
+        """
+        folder = self._adapters.get(adapter_id).folder
+        self._adapters.remove(adapter_id)
+        if folder.parent != self.adapter_folder or not folder.exists():
+            return
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise InfoSAMError(f"the files in {folder} could not all be deleted ({error})") from error
 
     def get_setting(self, key: str, default: Any = None) -> Any:
         """A value that `set_setting` kept, or the default."""

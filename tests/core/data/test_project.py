@@ -363,6 +363,22 @@ def test_labelled_images_outlive_the_project(project: Project) -> None:
 # ----------------------------------------------------------------------------- adapters and settings
 
 
+def test_a_removed_adapter_takes_its_own_files_along_and_no_others(project: Project, tmp_path: Path) -> None:
+    own, other = project.adapter_folder / "own", tmp_path / "elsewhere"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+        (folder / "adapter.json").write_text("{}")
+    for folder in (own, other, project.adapter_folder / "gone"):
+        record = project.add_adapter(folder, base_model="sam_pocket")
+        project.set_current_adapter(record.id)
+        project.remove_adapter(record.id)
+        assert project.current_adapter() is None
+    assert project.adapters() == []
+    assert (own.exists(), other.exists()) == (False, True)
+    with pytest.raises(BadInputError, match="no adapter"):
+        project.remove_adapter(record.id)
+
+
 def test_adapters_are_accepted_and_rolled_back(project: Project, tmp_path: Path) -> None:
     first = project.add_adapter(
         tmp_path / "one", base_model="sam_pocket", card={"new": {"box": {"iou": 0.8}}}

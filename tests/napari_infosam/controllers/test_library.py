@@ -3,10 +3,16 @@
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from infosam import Project
+from infosam import AdaptConfig, Project, load_model
+from infosam.inference.adapter import save_adapter
+from infosam.inference.adapter_info import AdapterInfo
+from infosam.models.base import PromptableModel
+from infosam.peft import inject
+from infosam.types import Card, Scores
 from napari_infosam.controllers.library import LibraryController
 from napari_infosam.models.session import Session
 from napari_infosam.views.model_view import ModelView
@@ -15,6 +21,11 @@ from napari_infosam.views.model_view import ModelView
 @pytest.fixture
 def view(qapp: Any) -> ModelView:
     return ModelView()
+
+
+@pytest.fixture
+def library(session: Session, view: ModelView) -> LibraryController:
+    return LibraryController(session, view)
 
 
 def adapter(project: Project, name: str, model: str = "sam_pocket", *, use: bool = True) -> Path:
@@ -157,3 +168,76 @@ def test_an_adapter_is_named_by_its_day_and_its_score(view: ModelView, tmp_path:
     assert measured == f"{trained:%d %b %H:%M}, IoU 0.71  (not accepted yet)"
     assert unmeasured == f"{trained:%d %b %H:%M}  (not accepted yet)"
     session.project.close()
+
+
+def trained(folder: Path, model: PromptableModel) -> Path:
+    """An adapter as `infosam adapt` leaves one, in a folder of the user's."""
+    student = inject(model, "bitfit")
+    card = Card(pretrained={}, new={"point": Scores(0.61, 0.7, 0.8, 2, 5)})
+    save_adapter(student, folder, AdapterInfo.of(student, AdaptConfig(peft="bitfit"), train=[], card=card))
+    return folder
+
+
+def test_an_adapter_that_was_trained_elsewhere_joins_the_list_once_it_is_loaded(
+    library: LibraryController, view: ModelView, session: Session, tmp_path: Path
+) -> None:
+    folder = trained(tmp_path / "lesions", load_model("sam_pocket"))
+    session.ask_for("sam_vit_b", None)
+    for _ in range(2):  # the second time it is known
+        view.adapter_found.emit(folder)
+        assert (session.model_name, session.adapter) == ("sam_pocket", folder)
+        load(session)
+        (record,) = session.project.adapters()
+        assert (record.folder, record.base_model, record.is_current) == (folder, "sam_pocket", True)
+        (item,) = view.value().adapters
+        assert item.name == "lesions, IoU 0.61"
+        assert str(folder) in item.tooltip
+    view.adapter_delete_requested.emit()
+    assert session.project.adapters() == []
+    assert session.status == f"The adapter is off the list. Its files stay in {folder}."
+    assert (folder / "adapter.json").is_file()
+
+
+def test_an_adapter_that_cannot_be_loaded_does_not_join_the_list(
+    library: LibraryController, view: ModelView, session: Session, tmp_path: Path
+) -> None:
+    view.adapter_found.emit(tmp_path)
+    assert session.problem
+    assert "is no adapter" in session.status
+    folder = trained(tmp_path / "other", load_model("sam_pocket"))
+    info = folder / "adapter.json"
+    info.write_text(info.read_text().replace('"sam_pocket"', '"sam_giant"'))
+    view.adapter_found.emit(folder)
+    assert "sam_giant, a model that is not known" in session.status
+    info.write_text(info.read_text().replace('"sam_giant"', '"sam_pocket"'))
+    view.adapter_found.emit(folder)
+    session.ask_for("sam_pocket", None)  # it could not be loaded
+    load(session)
+    assert session.project.adapters() == []
+
+
+def test_a_deleted_adapter_leaves_the_project_and_the_model(
+    library: LibraryController, view: ModelView, session: Session
+) -> None:
+    kept, folder = (adapter(session.project, name) for name in ("kept", "deleted"))
+    session.ask_for("sam_pocket", folder)
+    load(session)
+    view.adapter_delete_requested.emit()
+    assert session.adapter is None
+    assert [item.folder for item in view.value().adapters] == [kept]
+    assert (folder.exists(), kept.exists()) == (False, True)
+    load(session)
+    assert session.project.current_adapter() is None
+    view.adapter_delete_requested.emit()  # there is none in use
+    assert len(session.project.adapters()) == 1
+
+
+def test_what_cannot_be_deleted_is_told(
+    library: LibraryController, view: ModelView, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.ask_for("sam_pocket", adapter(session.project, "held"))
+    monkeypatch.setattr("shutil.rmtree", Mock(side_effect=PermissionError("in use")))
+    view.adapter_delete_requested.emit()
+    assert session.problem
+    assert "in use" in session.status
+    assert view.value().adapters == ()

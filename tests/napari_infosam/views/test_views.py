@@ -1,20 +1,25 @@
 """The views show what they are given and say what is asked of them; nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QCheckBox,
     QComboBox,
     QFileDialog,
+    QMessageBox,
     QTreeWidget,
     QWidget,
 )
 
+from napari_infosam.views.menu_button import MenuButton
 from napari_infosam.views.model_view import AdapterItem, ModelItem, ModelPanel, ModelView
 from napari_infosam.views.objects_view import ObjectRow, ObjectsView
 from napari_infosam.views.prompt_view import PromptPanel, PromptView
@@ -124,6 +129,44 @@ def test_models_and_adapters_are_chosen_by_name_and_folder(qtbot: QtBot, tmp_pat
         with qtbot.waitSignal(view.adapter_requested) as chosen:
             adapters.activated.emit(index)
         assert chosen.args == [folder]
+
+
+def test_the_adapter_in_use_is_shown_and_deleted_once_confirmed(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    view = ModelView()
+    qtbot.addWidget(view)
+    item = AdapterItem(tmp_path / "a", "a")
+    panel = ModelPanel(models=(ModelItem("sam_pocket"),), model="sam_pocket", adapters=(item,))
+    (menu,) = [found.items for found in view.findChildren(MenuButton) if found.text() == "▾"]
+    add, show, delete = menu.actions()
+    view.setValue(panel)
+    assert [action.isEnabled() for action in (add, show, delete)] == [True, False, False]
+    view.setValue(replace(panel, adapter=item.folder))
+    assert all(action.isEnabled() for action in (add, show, delete))
+
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    show.trigger()
+    assert [url.toLocalFile() for url in opened] == [str(item.folder)]
+    asked = Mock(return_value=QMessageBox.StandardButton.No)
+    monkeypatch.setattr(QMessageBox, "question", asked)
+    with qtbot.assertNotEmitted(view.adapter_delete_requested):
+        delete.trigger()
+    assert "for good" in asked.call_args.args[2]
+    asked.return_value = QMessageBox.StandardButton.Yes
+    view.setValue(replace(panel, adapter=item.folder, adapters=(replace(item, own=False),)))
+    with qtbot.waitSignal(view.adapter_delete_requested):
+        delete.trigger()
+    assert f"Its files stay in {item.folder}" in asked.call_args.args[2]
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    with qtbot.assertNotEmitted(view.adapter_found):
+        add.trigger()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    with qtbot.waitSignal(view.adapter_found) as found:
+        add.trigger()
+    assert found.args == [tmp_path]
 
 
 @pytest.mark.parametrize(("text", "signal"), [("…", "project_requested"), ("Export", "export_requested")])

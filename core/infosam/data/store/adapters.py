@@ -65,6 +65,12 @@ class AdapterTable:
                 "UPDATE adapters SET status = 'rolled_back', is_current = 0 WHERE id = ?", (adapter_id,)
             )
 
+    def remove(self, adapter_id: int) -> None:
+        """Forget an adapter."""
+        self.get(adapter_id)
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM adapters WHERE id = ?", (adapter_id,))
+
     def _record(self, row: sqlite3.Row) -> AdapterRecord:
         return AdapterRecord(
             id=row["id"],
