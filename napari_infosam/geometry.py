@@ -38,13 +38,22 @@ def shown_image(layer: Image, dims: Dims) -> ShownImage:
     """
     if dims.ndisplay != 2:
         raise BadInputError("Prompts need the 2-D view: switch off the 3-D view (Ctrl+Y).")
-    source = layer.data[0] if layer.multiscale else layer.data
+    source = _source(layer)
     if np.dtype(source.dtype).kind not in "biuf":
         raise BadInputError(f"“{layer.name}” has {source.dtype} pixels: convert it to real numbers first.")
     index = _shown_index(layer, dims, source.shape)
     height, width = (size for size, item in zip(source.shape, index, strict=False) if isinstance(item, slice))
     _check_size(layer, height, width)
     return _slice(layer, source, index, (height, width))
+
+
+def source_number(layer: Image) -> int:
+    """Tells the array that a layer holds from those that it held before."""
+    return id(_source(layer))
+
+
+def _source(layer: Image) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def all_slices(layer: Image, shown: ShownImage) -> list[ShownImage]:

@@ -12,13 +12,17 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from psygnal import Signal
 
+from infosam.types import InfoSAMError
 from napari_infosam.geometry import geometry_of
 from napari_infosam.models import label_diff
-from napari_infosam.models.shown_image import ShownImage
+from napari_infosam.models.shown_image import ImageKey, ShownImage
+
+Stored = frozenset[tuple[int, int, bytes]]  # the objects of an image: id, label, run lengths
 
 # In the layer's metadata, so that a panel that is opened later knows its layers again.
 IMAGE_KEY = "infosam_image"  # a weak reference to the image layer: names may change, and may be given twice
-LOADED_KEY = "infosam_loaded"  # the slices that show what the project holds, by `ImageKey.index`
+LOADED_KEY = "infosam_loaded"  # what the project held of each slice when the layer was last in step with it
+OWNER_KEY = "infosam_project"  # whose objects these are
 UNDO, REDO = "Control-Z", "Control-Shift-Z"  # on a Mac napari takes them for Cmd
 # Seen well on dark, light and stained images, and told from the candidate (cyan) and the points (green, red):
 # napari's own first label is brown, like many a tissue and lesion.
@@ -29,9 +33,9 @@ COLOURS = (
 
 
 class LabelLayer:
-    """Reads and writes slices of a Labels layer, and tells when somebody else has painted on it."""
+    """Reads and writes slices of a Labels layer, and tells when somebody else may have painted on it."""
 
-    painted = Signal()
+    painted = Signal(bool)  # for sure; if not, its data was replaced, or another slice shown
     undo_pressed = Signal()
     redo_pressed = Signal()
 
@@ -39,28 +43,37 @@ class LabelLayer:
         self.layer = layer
         self.touched = True  # whether somebody else may have changed it since that was last looked at
         self._writing = False
-        # The end of a stroke, fill or polygon; and anything that replaces the data.
-        for event in (layer.events.paint, layer.events.set_data):
-            event.connect(self._on_edit)
+        layer.events.paint.connect(self._on_paint)  # a stroke, fill or polygon
+        layer.events.set_data.connect(self._on_data)
         # Napari's own undo knows nothing of commits, and would itself be recorded as one more correction.
         for key, signal in ((UNDO, self.undo_pressed), (REDO, self.redo_pressed)):
             layer.bind_key(key, lambda _, signal=signal: signal.emit(), overwrite=True)
 
     def close(self) -> None:
         """Give the layer, which may stay in the viewer, back to napari."""
-        for event in (self.layer.events.paint, self.layer.events.set_data):
-            event.disconnect(self._on_edit)
+        self.layer.events.paint.disconnect(self._on_paint)
+        self.layer.events.set_data.disconnect(self._on_data)
         for key in (UNDO, REDO):
             self.layer.bind_key(key, None)
 
     @classmethod
-    def for_image(cls, image: Image, shown: ShownImage) -> LabelLayer:
-        """An empty one of the size, and in the place, of an image layer; not yet in any viewer."""
-        shape = shown.source.shape[: image.ndim]
+    def for_image(cls, image: Image, shown: ShownImage, owner: str) -> LabelLayer:
+        """An empty one of the size, and in the place, of an image layer; not yet in any viewer.
+
+        Raises:
+            InfoSAMError: there is no memory for it.
+        """
+        try:
+            empty = np.zeros(_shape(shown), np.int32)
+        except MemoryError as error:
+            size = 4e-9 * float(np.prod(_shape(shown)))
+            raise InfoSAMError(
+                f"The labels of “{image.name}” need {size:,.0f} GB of memory: open fewer of its slices."
+            ) from error
         layer = Labels(
-            np.zeros(shape, np.int32),
+            empty,
             name=f"{image.name} labels",
-            metadata={IMAGE_KEY: ref(image), LOADED_KEY: set()},
+            metadata={IMAGE_KEY: ref(image), LOADED_KEY: {}, OWNER_KEY: owner},
             colormap=CyclicLabelColormap(colors=["transparent", *COLOURS]),
             **geometry_of(image),
         )
@@ -73,9 +86,9 @@ class LabelLayer:
 
     @staticmethod
     def made_for(layer: Labels, image: Image, shown: ShownImage) -> bool:
-        """Whether a layer was made by `for_image` for that image layer, and still has its size."""
+        """Whether a layer was made by `for_image` for that image layer, and has the size that it has now."""
         made_for = layer.metadata.get(IMAGE_KEY, lambda: None)()
-        return made_for is image and tuple(layer.data.shape) == tuple(shown.source.shape[: image.ndim])
+        return made_for is image and tuple(layer.data.shape) == _shape(shown)
 
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""
@@ -113,28 +126,47 @@ class LabelLayer:
         """Give a label to the brush."""
         self.layer.selected_label = label
 
-    def has_loaded(self, shown: ShownImage) -> bool:
-        """Whether the slice shows what the project holds: what differs since then was painted or erased."""
-        return shown.key.index in self._loaded
+    def loaded(self, shown: ShownImage) -> Stored | None:
+        """What the project held when the slice was last in step with it, if it ever was: what differs beside
+        was painted or erased."""
+        return self._loaded.get(shown.key)
 
-    def load(self, shown: ShownImage, labels: label_diff.Labels) -> None:
+    def note(self, shown: ShownImage, stored: Stored) -> None:
+        """The slice is in step with what the project holds."""
+        self._loaded[shown.key] = stored
+
+    def painted_on(self, shown: ShownImage) -> label_diff.Labels:
+        """The (H, W) labels that somebody painted on a slice before it was loaded: none that belong to other
+        pixels, which the image layer held before."""
+        drawn = self.read(shown)
+        belongs_to_others = any(key.index == shown.key.index for key in self._loaded)
+        return np.zeros_like(drawn) if belongs_to_others else drawn
+
+    def load(self, shown: ShownImage, labels: label_diff.Labels, stored: Stored) -> None:
         """Show the (H, W) labels of a slice; there is nothing to undo in this."""
         with self._own_edit():
             self.layer.data[shown.index] = labels
             self.layer.refresh()
-        self._loaded.add(shown.key.index)
+        for key in [key for key in self._loaded if key.index == shown.key.index]:
+            del self._loaded[key]  # of pixels that the image layer held before
+        self.note(shown, stored)
+
+    def hand_over(self, owner: str) -> None:
+        """Show objects of this project from now on: those of another are left out."""
+        if self.layer.metadata.get(OWNER_KEY) != owner:
+            self.clear()
+        self.layer.metadata[OWNER_KEY] = owner
 
     def clear(self) -> None:
         """Show no labels on any slice, and none as loaded."""
         with self._own_edit():
-            for index in self._loaded:
-                self.layer.data[tuple(slice(None) if item is None else item for item in index)] = 0
-            self.layer.refresh()
+            # New zeros take memory only where they are written on.
+            self.layer.data = np.zeros(self.layer.data.shape, self.layer.data.dtype)
         self._loaded.clear()
 
     @property
-    def _loaded(self) -> set[tuple[int | None, ...]]:
-        loaded: set[tuple[int | None, ...]] = self.layer.metadata[LOADED_KEY]
+    def _loaded(self) -> dict[ImageKey, Stored]:
+        loaded: dict[ImageKey, Stored] = self.layer.metadata[LOADED_KEY]
         return loaded
 
     @contextmanager
@@ -145,7 +177,18 @@ class LabelLayer:
         finally:
             self._writing = False
 
-    def _on_edit(self) -> None:
+    def _on_paint(self) -> None:
+        self._tell(True)
+
+    def _on_data(self) -> None:
+        self._tell(False)
+
+    def _tell(self, painted: bool) -> None:
         if not self._writing:
             self.touched = True
-            self.painted.emit()
+            self.painted.emit(painted)
+
+
+def _shape(shown: ShownImage) -> tuple[int, ...]:
+    """Of the labels of all slices."""
+    return tuple(shown.source.shape[: len(shown.index)])

@@ -18,7 +18,15 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from infosam.types import BadInputError
-from napari_infosam.geometry import GEOMETRY, all_slices, number_of, shown_image, to_layer, to_pixel
+from napari_infosam.geometry import (
+    GEOMETRY,
+    all_slices,
+    number_of,
+    shown_image,
+    source_number,
+    to_layer,
+    to_pixel,
+)
 from napari_infosam.label_layer import LabelLayer
 from napari_infosam.models.label_diff import Box
 from napari_infosam.models.shown_image import Place, ShownImage
@@ -64,6 +72,7 @@ class ViewerLayers:
         self._labels: dict[int, LabelLayer] = {}  # by `number_of` the image layer
         self._overlays: dict[int, Overlays] = {}  # by the number of axes of the image
         self._leaving: list[Layer] = []  # about to be removed
+        self._owner = ""  # the project whose objects labels layers show
         self._adding = False
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -124,15 +133,20 @@ class ViewerLayers:
         scene.camera.center = tuple(world[axis - dims.ndim + layer.ndim] for axis in dims.displayed)
 
     def show(self, place: Place) -> bool:
-        """Bring an image back to the canvas; False if its layer is gone."""
+        """Bring an image back to the canvas; False if its layer is gone, or holds other pixels now."""
         image = next((layer for layer in self._images() if number_of(layer) == place.key.layer), None)
-        if image is None:
+        if image is None or source_number(image) != place.key.source:
             return False
-        offset = self._viewer.dims.ndim - image.ndim
+        dims = self._viewer.dims
+        offset = dims.ndim - image.ndim
+        dims.ndisplay = 2
+        shown = {axis + offset for axis, item in enumerate(place.index) if isinstance(item, slice)}
+        if set(dims.displayed) != shown:
+            dims.order = (*(axis for axis in range(dims.ndim) if axis not in shown), *sorted(shown))
         world = image.data_to_world([0 if isinstance(item, slice) else item for item in place.index])
         for axis, item in enumerate(place.index):
             if isinstance(item, int):
-                self._viewer.dims.set_point(axis + offset, world[axis])
+                dims.set_point(axis + offset, world[axis])
         image.visible = True
         if self._image is not image:
             self._viewer.layers.selection.active = image
@@ -201,15 +215,20 @@ class ViewerLayers:
     # -------------------------------------------------------------------------------------- labels, overlays
 
     def labels(self, shown: ShownImage, *, create: bool) -> LabelLayer | None:
-        """The labels of an image: those in the viewer, or an empty layer made now if `create`."""
+        """The labels of an image: those in the viewer, or an empty layer made now if `create`.
+
+        Raises InfoSAMError where there is no memory for one.
+        """
         image = self._layer_of(shown)
         number = number_of(image)
+        if number in self._labels and not LabelLayer.made_for(self._labels[number].layer, image, shown):
+            self._discard(self._labels.pop(number))  # of the size that the image had before
         if number not in self._labels:
             found = self._find_labels(image, shown)
             if found is None:
                 if not create:
                     return None
-                found = LabelLayer.for_image(image, shown)
+                found = LabelLayer.for_image(image, shown, self._owner)
                 with self._adding_layers():
                     self._viewer.layers.insert(self._viewer.layers.index(image) + 1, found.layer)
             self._labels[number] = found
@@ -233,14 +252,32 @@ class ViewerLayers:
         return all_slices(self._layer_of(shown), shown)
 
     def clear_labels(self) -> None:
-        """Empty all labels layers of ours, those also that another panel has left: they show what was."""
+        """Empty all labels layers of ours."""
+        for labels in self._all_labels():
+            labels.clear()
+
+    def hand_labels_over(self, owner: str) -> None:
+        """Labels layers of ours, those also that another panel has left, show this project's objects from now
+        on: those that show another's are emptied."""
+        self._owner = owner
+        for labels in self._all_labels():
+            labels.hand_over(owner)
+
+    def _all_labels(self) -> Iterator[LabelLayer]:
         known = {id(labels.layer): labels for labels in self._labels.values()}
         for layer in self._viewer.layers:
             if isinstance(layer, Labels) and LabelLayer.is_ours(layer):
                 labels = known.get(id(layer)) or LabelLayer(layer)
-                labels.clear()
+                yield labels
                 if id(layer) not in known:
                     labels.close()
+
+    def _discard(self, labels: LabelLayer) -> None:
+        """Take a labels layer of ours off the viewer, a moment later: one layer at a time."""
+        labels.close()
+        labels.layer.visible = False
+        self._leaving.append(labels.layer)
+        QTimer.singleShot(DRAW_MS, partial(self._remove, labels.layer))
 
     def overlays(self, shown: ShownImage) -> Overlays:
         """The overlays over the shown image, visible; made if none can lie there, and added one by one."""
@@ -310,6 +347,8 @@ class ViewerLayers:
     def take_tool(self, tool: str | None, shown: ShownImage) -> None:
         """Take the brush or the eraser to the labels of an image; None puts it down."""
         if tool is None:
+            if self._active is None:  # no layer is selected, or several are
+                self._viewer.layers.selection.active = self._layer_of(shown)
             if self._active is not None:
                 self._active.mode = PAN_ZOOM
             return

@@ -106,6 +106,7 @@ class AdaptController:
         state.events.notice.connect(view.setNotice)
         state.events.run.connect(self._show_run)
         session.events.project.connect(self._on_project)
+        session.events.adapters_version.connect(self._on_adapters)
         for name in ("n_labelled_objects", "n_labelled_images", "model_name", "embed_seconds"):
             session.events[name].connect(self._plan)
         self._plan()
@@ -116,6 +117,7 @@ class AdaptController:
         self._draw.cancel()
         self._look.stop()
         self._session.events.project.disconnect(self._on_project)
+        self._session.events.adapters_version.disconnect(self._on_adapters)
 
     # ------------------------------------------------------------------------------------ what the user asks
 
@@ -281,6 +283,15 @@ class AdaptController:
         self.state.interrupted = None if record is None else Interrupted(Path(record.folder), record.when)
         if project is not None and is_training(project):  # in another window: it may be cut off there
             self._look.start()
+
+    @shown
+    def _on_adapters(self) -> None:
+        """One that waits for a decision may have been deleted."""
+        launched = self._launched
+        if launched is None or launched.adapter_id is None:
+            return
+        if all(record.id != launched.adapter_id for record in launched.project.adapters()):
+            self._reset("The new model was deleted.")
 
     def _plan(self) -> None:
         """Say what a run would do now."""

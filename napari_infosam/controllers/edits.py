@@ -11,19 +11,18 @@ import numpy as np
 from psygnal import Signal
 
 from infosam.types import BadInputError, BoolArray, InfoSAMError, Prompt
-from napari_infosam.label_layer import LabelLayer
+from napari_infosam.controllers.errors import tell
+from napari_infosam.label_layer import LabelLayer, Stored
 from napari_infosam.layers import ViewerLayers
 from napari_infosam.models import label_diff
 from napari_infosam.models.label_diff import LabelDiff, Labels
 from napari_infosam.models.session import ObjectItem, Session
-from napari_infosam.models.shown_image import ImageKey, Place, ShownImage
+from napari_infosam.models.shown_image import Place, ShownImage
 
 if TYPE_CHECKING:
     from infosam import Project
     from infosam.data.rle import RLE
     from infosam.data.store.records import ObjectRecord, ObjectSource
-
-Stored = frozenset[tuple[int, int, bytes]]  # the objects of an image: id, label, run lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class LabelEditor:
     """The objects of the shown image. What it does is in the project before it is on the canvas."""
 
     opened = Signal()  # another project
-    touched = Signal()  # somebody paints on the labels
+    touched = Signal(bool)  # somebody paints on the labels, for sure or perhaps
     brushed = Signal(object)  # Edit: somebody painted on the labels, and it has been recorded
     undo_pressed = Signal()  # on the labels
     redo_pressed = Signal()
@@ -56,10 +55,10 @@ class LabelEditor:
         self._image_id = 0
         self._labels: Labels = np.zeros((0, 0), np.int32)  # the labels as the project has them
         self._records: dict[int, ObjectRecord] = {}  # by label
+        self._revision = 0  # of the project, when these two were read or written
         self._next_label = 1
         self._field: LabelLayer | None = None
         self._counts: dict[int, int] = {}  # objects by image, in the whole project
-        self._left: dict[ImageKey, Stored] = {}  # what images had when they were left
 
     # ------------------------------------------------------------------------------------------- the image
 
@@ -67,18 +66,15 @@ class LabelEditor:
         """Edits go to this project from now on; no image is entered yet."""
         self.leave()
         self._project = project
-        self.reload()
+        self._layers.hand_labels_over(str(project.folder))
+        self._count()
         self.opened.emit()
 
     def reload(self) -> None:
         """The project's objects have changed, not by an edit: no image is entered until it is read again."""
         self.leave()
         self._layers.clear_labels()
-        self._left = {}
-        self._counts = {}
-        for record in self._project.objects():
-            self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
-        self._publish()
+        self._count()
 
     def enter(
         self,
@@ -86,37 +82,92 @@ class LabelEditor:
         image_id: int,
         records: Sequence[ObjectRecord],
         labels: Labels,
+        revision: int,
     ) -> None:
         """Edits now go to this image, whose stored objects, removed ones too, and (H, W) labels are given.
 
         A canvas that has not shown them yet does so now. On one that has, what somebody else changed in the
         project meanwhile is brought up to date; what differs beside was painted or erased by the user.
+
+        revision: the project's, before they were read.
         """
-        self._shown, self._image_id, self._labels = shown, image_id, labels
-        self._records = {record.label: record for record in records if not record.removed}
-        self._next_label = 1 + max((record.label for record in records), default=0)
+        self._shown, self._image_id = shown, image_id
+        self._take(records, labels, revision)
         self._field = None
         field = self.field(create=bool(self._records))
-        now = self._stored
-        changed = {label for _, label, _ in self._left.get(shown.key, now) ^ now}
-        if field is not None and changed:
-            drawn = field.read(shown)
-            theirs = np.isin(labels, list(changed)) | np.isin(drawn, list(changed))
-            field.load(shown, np.where(theirs, labels, drawn))
+        if field is not None:
+            self._bring_up_to_date(field, shown)
         self._publish()
-        self.record_strokes(unheard=True)
+        self._record_all()
 
     def leave(self) -> None:
-        """No image: what was painted last is recorded first."""
-        self.record_strokes(unheard=True)
-        if self._shown is not None:
-            self._left[self._shown.key] = self._stored
+        """No image: what was painted last is recorded first; what cannot be stays on the canvas."""
+        self._record_all()
+        field = self.field(create=False)
+        if self._shown is not None and field is not None:
+            field.note(self._shown, self._stored)
         self._shown = None
         self._records = {}
         self._publish()
 
+    def _take(self, records: Sequence[ObjectRecord], labels: Labels, revision: int) -> None:
+        """What the project holds of the image."""
+        self._labels, self._revision = labels, revision
+        self._records = {record.label: record for record in records if not record.removed}
+        self._next_label = 1 + max((record.label for record in records), default=0)
+
+    def _bring_up_to_date(self, field: LabelLayer, shown: ShownImage) -> None:
+        """Draw what somebody else changed since the slice was left."""
+        then, now = field.loaded(shown), self._stored
+        changed = set() if then is None else {label for _, label, _ in then ^ now}
+        if changed:
+            drawn = field.read(shown)
+            theirs = np.isin(self._labels, list(changed)) | np.isin(drawn, list(changed))
+            field.load(shown, np.where(theirs, self._labels, drawn), now)
+
+    def _catch_up(self) -> None:
+        """Take over what somebody else has changed in the project since; strokes that are not recorded yet
+        stay, and make objects of their own."""
+        shown, project = self._shown, self._project
+        if shown is None or (revision := project.revision) == self._revision:
+            return
+        before, known = self._labels, set(self._records)
+        field = self.field(create=False)
+        drawn = before if field is None else field.read(shown)
+        strokes = drawn != before
+        painted = drawn[strokes]
+        records = project.objects(self._image_id, include_removed=True)
+        self._take(records, project.label_image(self._image_id), revision)
+        for label in np.unique(painted).tolist():
+            if label in self._records and label not in known:
+                painted[painted == label] = self._next_label
+                self._next_label += 1
+        field = self.field(create=bool(self._records))
+        if field is not None:
+            labels = self._labels.copy()
+            labels[strokes] = painted
+            field.load(shown, labels, self._stored)
+            field.touched = field.touched or bool(strokes.any())
+        self._publish()
+
+    def _record_all(self) -> None:
+        """Look for strokes and record them; what cannot be recorded is told."""
+        try:
+            self.record_strokes(unheard=True)
+        except InfoSAMError as error:
+            tell(self._session, error)
+
+    def _count(self) -> None:
+        self._counts = {}
+        for record in self._project.objects():
+            self._counts[record.image_id] = self._counts.get(record.image_id, 0) + 1
+        self._publish()
+
     def field(self, *, create: bool) -> LabelLayer | None:
-        """The labels layer of the image; a slice that is new to it shows what the project has."""
+        """The labels layer of the image; a slice that is new to it shows what the project has.
+
+        Raises InfoSAMError where there is no memory for one.
+        """
         if self._shown is None:
             return None
         try:
@@ -130,8 +181,8 @@ class LabelEditor:
             field.painted.connect(self._on_painted, unique=True)
             field.undo_pressed.connect(self._on_undo, unique=True)
             field.redo_pressed.connect(self._on_redo, unique=True)
-        if not field.has_loaded(self._shown):
-            field.load(self._shown, self._with_strokes(field.read(self._shown)))
+        if field.loaded(self._shown) is None:
+            field.load(self._shown, self._with_strokes(field.painted_on(self._shown)), self._stored)
             field.select(self._next_label)
         return field
 
@@ -140,6 +191,15 @@ class LabelEditor:
         """Whether the shown image, which need not have been entered yet, has a labels layer of ours."""
         shown = self._session.shown
         return shown is not None and self._layers.labels(shown, create=False) is not None
+
+    @property
+    def has_strokes(self) -> bool:
+        """Whether somebody painted on the shown image before what the project holds of it was drawn there."""
+        shown = self._session.shown
+        field = None if shown is None else self._layers.labels(shown, create=False)
+        if shown is None or field is None or field.loaded(shown) is not None:
+            return False
+        return bool(field.painted_on(shown).any())
 
     def _with_strokes(self, painted: Labels) -> Labels:
         """The labels of the project, and beside them what was painted before they were there to be seen: as
@@ -175,6 +235,7 @@ class LabelEditor:
 
         unheard: look for it even if napari has told of no stroke, which takes a while on a large image.
         """
+        self._catch_up()
         field = self.field(create=False)
         if self._shown is None or field is None or not (field.touched or unheard):
             return
@@ -229,8 +290,8 @@ class LabelEditor:
 
     # --------------------------------------------------------------------------------------------- private
 
-    def _on_painted(self) -> None:
-        self.touched.emit()
+    def _on_painted(self, sure: bool) -> None:
+        self.touched.emit(sure)
 
     def _on_undo(self) -> None:
         self.undo_pressed.emit()
@@ -253,6 +314,7 @@ class LabelEditor:
     ) -> Edit | None:
         if self._shown is None:
             raise BadInputError("The image is still being read: commit again in a moment.")
+        self.field(create=True)  # before anything is kept that could not be drawn
         diff = label_diff.paint(self._labels, mask, label, overwrite=self._session.overwrite, present=present)
         if diff is None or not (diff.after == label).any():
             return None
@@ -327,6 +389,7 @@ class LabelEditor:
             if record is not None:
                 self._records[record.label] = record
                 self._next_label = max(self._next_label, record.label + 1)
+        self._revision = self._project.revision
         self._publish()
 
     def _show(self, box: label_diff.Box, values: Labels) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from superqt.utils import QSignalDebouncer
 
-from infosam.types import BadInputError, Prompt
+from infosam.types import BadInputError, InfoSAMError, Prompt
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.errors import tell
 from napari_infosam.layers import ViewerLayers
@@ -26,11 +26,13 @@ SETTLE_MS = 120  # how long a slider must rest before its slice is read
 
 @dataclass(frozen=True, eq=False)
 class KnownImage:
-    """An image of the project with its objects, the removed ones too, and its (H, W) labels."""
+    """An image of the project with its objects, the removed ones too, and its (H, W) labels. revision: the
+    project's, before they were read."""
 
     record: ImageRecord
     objects: list[ObjectRecord]
     labels: NDArray[np.int32]
+    revision: int
 
 
 class ImageController:
@@ -73,11 +75,11 @@ class ImageController:
             return
         if session.shown is not None and session.shown.key == shown.key:
             return
-        self._leave()
         session.say("")
+        self._leave()
         session.image_name = shown.name
         session.shown = shown
-        self._identify()
+        self._identify(painted=self._editor.has_strokes)
 
     def pause(self) -> None:
         """Nothing is edited until `reload`: somebody else is about to change the project's objects."""
@@ -109,8 +111,7 @@ class ImageController:
         session.image_id = None
 
     def _on_project(self, project: Project | None) -> None:
-        self._epoch += 1
-        self._session.image_id = None
+        self._leave()  # what is prompted or refined means nothing in another project
         if project is not None:
             self._editor.open_project(project)
             self._identify()
@@ -119,8 +120,9 @@ class ImageController:
         if self._session.image_id is None:
             self._identify()
 
-    def _on_touched(self) -> None:
-        if self._session.image_id is None:  # painted by napari's own tools, without any of ours
+    def _on_touched(self, sure: bool) -> None:
+        # By napari's own tools, without any of ours.
+        if self._session.image_id is None and (sure or self._editor.has_strokes):
             self._identify(painted=True)
 
     def _on_labels_closed(self) -> None:
@@ -145,11 +147,15 @@ class ImageController:
     def _on_identified(self, shown: ShownImage, known: KnownImage | None, quiet: bool) -> None:
         if known is None:
             return
-        self._editor.enter(shown, known.record.id, known.objects, known.labels)
-        self._session.image_id = known.record.id
-        if self._session.prompting:
-            self._editor.field(create=True)  # now rather than at the first commit, which should be quick
-        if self._session.objects and not quiet:
+        try:
+            self._editor.enter(shown, known.record.id, known.objects, known.labels, known.revision)
+            self._session.image_id = known.record.id
+            if self._session.prompting:
+                self._editor.field(create=True)  # now rather than at the first commit, which should be quick
+        except InfoSAMError as error:
+            tell(self._session, error)
+            return
+        if self._session.objects and not quiet and not self._session.problem:
             count = len(self._session.objects)
             self._session.say("One object is back." if count == 1 else f"{count} objects are back.")
 
@@ -165,5 +171,6 @@ def identify(project: Any, shown: ShownImage, *, add: bool) -> KnownImage | None
         record = project.find_image(content_hash(pixels))
     if record is None:
         return None
+    revision = project.revision
     objects = project.objects(record.id, include_removed=True)
-    return KnownImage(record, objects, project.label_image(record.id))
+    return KnownImage(record, objects, project.label_image(record.id), revision)

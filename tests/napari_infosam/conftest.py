@@ -94,7 +94,7 @@ def editor(session: Session, layers: ViewerLayers, project: Project) -> LabelEdi
     made = LabelEditor(session, layers)
     made.open_project(project)
     session.shown, session.image_name, session.image_id = shown, shown.name, record.id
-    made.enter(shown, record.id, [], np.zeros(shown.shape, np.int32))
+    made.enter(shown, record.id, [], np.zeros(shown.shape, np.int32), project.revision)
     return made
 
 

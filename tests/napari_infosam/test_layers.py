@@ -224,6 +224,15 @@ def test_prompts_are_taken_although_no_layer_was_active(viewer: ViewerModel, lay
     assert layers.in_pan_zoom
 
 
+def test_prompting_needs_no_layer_to_be_selected(viewer: ViewerModel, layers: ViewerLayers) -> None:
+    assert layers.labels(layers.shown(), create=True) is not None
+    viewer.layers.selection = set(viewer.layers)
+    assert viewer.layers.selection.active is None
+    layers.take_tool(None, layers.shown())
+    assert viewer.layers.selection.active is viewer.layers["cells"]
+    assert layers.in_pan_zoom
+
+
 def test_the_brush_goes_to_the_labels_and_back(viewer: ViewerModel, layers: ViewerLayers) -> None:
     shown = layers.shown()
     assert layers.tool is None
@@ -330,6 +339,23 @@ def test_an_image_that_is_gone_is_refused(viewer: ViewerModel, layers: ViewerLay
     assert not layers.show(shown)
     with pytest.raises(BadInputError, match="no longer open"):
         layers.pixel(shown, (0, 0))
+
+
+def test_a_slice_is_brought_back_from_other_axes_and_from_3d(qapp: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((30, 40, 60), np.uint8), name="stack")
+    viewer.dims.set_current_step(0, 2)
+    layers = ViewerLayers(viewer)
+    before = layers.shown()
+    viewer.dims.roll()
+    assert layers.shown().key != before.key
+    assert layers.show(before.place)
+    assert layers.shown().key == before.key
+    viewer.dims.ndisplay = 3
+    assert layers.show(before.place)
+    assert layers.shown().key == before.key
+    viewer.layers["stack"].data = np.ones((30, 40, 60), np.uint8)
+    assert not layers.show(before.place)
 
 
 def test_an_earlier_image_is_brought_back(qapp: Any) -> None:

@@ -482,6 +482,16 @@ def test_changes_of_a_closed_image_are_forgotten(desk: Desk) -> None:
     assert desk.history.last_done is None
 
 
+def test_changes_of_pixels_that_are_gone_are_forgotten(desk: Desk) -> None:
+    desk.click(10, 10)
+    desk.answer(disc(10, 10))
+    desk.annotate.commit()
+    desk.viewer.layers["cells"].data = np.zeros((40, 60), np.uint8)
+    desk.session.shown = desk.layers.shown()
+    desk.annotate.undo()
+    assert desk.history.last_done is None
+
+
 def test_finding_an_object_centres_it_and_gives_its_label_to_the_brush(desk: Desk) -> None:
     for centre in ((10, 10), (30, 40)):
         desk.click(*centre)

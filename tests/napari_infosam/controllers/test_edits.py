@@ -302,3 +302,28 @@ def test_the_object_under_a_pixel(editor: LabelEditor, session: Session) -> None
     assert editor.object_at(30, 30) is None
     assert editor.object_at(-5, 100) is None
     assert (editor.mask(item.id) == disc(10, 10)).all()
+
+
+def test_what_another_window_changes_on_the_shown_image_is_taken_over(
+    viewer: ViewerModel, editor: LabelEditor, project: Project, session: Session, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    editor.add(disc(10, 40), CLICK)
+    (first, second) = project.objects()
+    with Project.open(project.folder) as window:
+        window.update_object(first.id, disc(10, 12))
+        window.remove_object(second.id)
+        window.import_objects(first.image_id, [disc(30, 10)])
+        canvas(viewer)[disc(30, 40)] = 3  # a stroke with the label that the import has taken
+        assert editor.add(disc(20, 25, 3), CLICK) is not None
+        expected = disc(10, 12) + 3 * disc(30, 10) + 4 * disc(30, 40) + 5 * disc(20, 25, 3)
+        check(expected)
+
+        window.import_objects(first.image_id, [disc(35, 55, 4)])
+        (refined,) = [record for record in project.objects() if record.label == 1]
+        assert editor.replace(refined.id, disc(10, 10), CLICK) is not None
+        expected[expected == 1] = 0
+        check(expected + disc(10, 10) + 6 * disc(35, 55, 4))
+        window.remove_object(refined.id)
+        with pytest.raises(BadInputError, match="not on this image"):
+            editor.delete(refined.id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from infosam import Project
 from infosam.data.store.records import ImageRecord
-from infosam.types import Prompt
+from infosam.types import InfoSAMError, Prompt
 from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.layers import ViewerLayers
@@ -322,3 +323,186 @@ def test_what_another_window_adds_is_not_taken_for_erased(
         assert len(session.objects) == count
     assert len(project.objects()) == 2
     assert (np.asarray(viewer.layers["cells labels"].data) == disc(10, 10) + 2 * disc(30, 40)).all()
+
+
+def test_labels_of_pixels_that_are_replaced_do_not_become_objects_of_the_new_ones(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    known(project, viewer)
+    images.refresh()
+    worker.run()
+    layer, first = viewer.layers["cells"], viewer.layers["cells"].data
+    session.prompting = True
+    for size, n_labels in (((40, 60), 0), ((20, 30), 0), ((40, 60), 1)):
+        layer.data = first if n_labels else np.full(size, 7, np.uint8)
+        images.refresh()
+        worker.run()
+        assert session.shown is not None
+        assert session.shown.shape == size
+        assert len(session.objects) == n_labels
+        assert np.asarray(viewer.layers["cells labels"].data).any() == bool(n_labels)
+    assert len(project.objects()) == 1
+    assert len(project.images()) == 3
+    images.close()
+
+
+def test_labels_of_a_size_that_the_image_no_longer_has_leave_the_viewer(
+    images: ImageController, session: Session, worker: HeldWorker, viewer: ViewerModel, qtbot: QtBot
+) -> None:
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    viewer.layers["cells"].data = np.zeros((20, 30), np.uint8)
+    images.refresh()
+    worker.run()
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["cells", "cells labels [1]"])
+    assert viewer.layers["cells labels [1]"].data.shape == (20, 30)
+    images.close()
+
+
+def test_what_cannot_be_recorded_is_told_and_holds_nobody_up(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known(project, viewer)
+    images.refresh()
+    worker.run()
+    labels = viewer.layers["cells labels"]
+    other = viewer.add_image(np.zeros((20, 20), np.uint8), name="other")
+    labels.data[disc(30, 40)] = 2
+    with monkeypatch.context() as patched:
+        patched.setattr(project, "add_object", Mock(side_effect=InfoSAMError("the disk is full")))
+        images.refresh()
+        assert session.image_name == other.name
+        for _ in range(2):
+            viewer.layers.selection.active = viewer.layers["cells"]
+            images.refresh()
+            worker.run()
+            assert (session.image_name, session.image_id) == ("cells", 1)
+            assert (session.status, session.problem) == ("the disk is full", True)
+            viewer.layers.selection.active = other
+            images.refresh()
+    viewer.layers.selection.active = viewer.layers["cells"]
+    images.refresh()
+    worker.run()
+    assert len(project.objects()) == 2  # what stayed on the canvas
+    images.close()
+
+
+def test_another_project_can_be_opened_although_the_last_stroke_cannot_be_recorded(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    viewer: ViewerModel,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    known(project, viewer)
+    images.refresh()
+    worker.run()
+    viewer.layers["cells labels"].data[disc(30, 40)] = 2
+    monkeypatch.setattr(project, "add_object", Mock(side_effect=InfoSAMError("the disk is full")))
+    session.refining, session.prompts = 1, Prompt(((1.0, 1.0),), (1,))
+    with Project.create(tmp_path / "other") as other:
+        session.project = other
+        assert session.status == "the disk is full"
+        assert session.refining is None  # ids of another project mean other objects
+        assert session.prompts.is_empty
+        session.prompting = True
+        worker.run()
+        assert session.objects == ()
+        assert len(other.images()) == 1
+        images.close()
+
+
+def test_what_was_painted_on_other_slices_is_recorded_when_they_are_seen(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot, tmp_path: Path
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    session.prompting = False
+    viewer.dims.set_current_step(0, 0)
+    viewer.layers["stack labels"].data[2, disc(10, 10)] = 1
+    for plane, n_images, n_objects in ((0, 1, 0), (2, 2, 1), (1, 2, 0), (2, 2, 1)):
+        viewer.dims.set_current_step(0, plane)
+        qtbot.waitUntil(lambda plane=plane: session.image_name == f"stack [{plane}]")
+        worker.run()
+        assert len(project.images()) == n_images
+        assert len(session.objects) == n_objects
+    with Project.create(tmp_path / "other") as other:
+        session.project = other
+        worker.run()
+        assert not np.asarray(viewer.layers["stack labels"].data).any()
+        images.close()
+
+
+def test_looking_at_the_slices_of_an_annotated_stack_does_not_add_them(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    session.prompting = False
+    for plane in (1, 2, 0, 2):
+        viewer.dims.set_current_step(0, plane)
+        qtbot.waitUntil(lambda plane=plane: session.image_name == f"stack [{plane}]")
+        viewer.layers["stack labels"].refresh()  # napari does so for every slice that it shows
+        worker.run()
+    assert len(project.images()) == 1
+    images.close()
+
+
+def test_what_is_painted_while_the_panel_is_closed_is_recorded_when_it_is_opened(
+    session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel, qapp: Any
+) -> None:
+    known(project, viewer)
+    for count in (1, 2):
+        layers, again = ViewerLayers(viewer), Project.open(project.folder)
+        editor = LabelEditor(session, layers)
+        images = ImageController(session, layers, cast(Any, worker), editor)
+        session.project = again  # as the panel does when it is opened
+        images.refresh()
+        worker.run()
+        assert len(project.objects()) == len(session.objects) == count
+        images.close()
+        layers.close()
+        session.shown = session.project = None
+        again.close()
+        viewer.layers["cells labels"].data[disc(30, 30)] = 2
+
+
+def test_labels_that_find_no_memory_are_told_and_nothing_is_kept(
+    images: ImageController,
+    session: Session,
+    worker: HeldWorker,
+    project: Project,
+    editor: LabelEditor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session.shown = None  # as before the first look
+    no_memory = Mock(zeros=Mock(side_effect=MemoryError), prod=np.prod)
+    monkeypatch.setattr("napari_infosam.label_layer.np", no_memory)
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    assert session.problem
+    assert "GB of memory" in session.status
+    with pytest.raises(InfoSAMError, match="GB of memory"):
+        editor.add(disc(10, 10), Prompt(((10.0, 10.0),), (1,)))
+    assert project.objects() == []
