@@ -93,7 +93,7 @@ def evaluate(
         objects: what one object is, for paths: auto, image, components, labels or separate.
         limit: use only that many images, chosen by `seed`.
         exclude: an adapter folder: the images that it was trained on or selected by are left out, known by
-            their content wherever they lie.
+            their content wherever they lie; `limit` chooses among the others.
         progress: called with (images done, images in all).
         cache: keeps embeddings from one call to the next: the images need not be embedded for every prompt.
 
@@ -102,15 +102,17 @@ def evaluate(
     """
     settings = Settings(prompt, protocol, seed, zoom or "off", multimask)
     seen = set() if exclude is None else read_adapter_info(Path(exclude)).keys()
-    images = read_images(data, objects=objects, limit=limit, seed=seed)
-    unseen = [image for image in images if image.key not in seen]
-    if not unseen:
-        raise BadInputError(f"{exclude} has seen all {len(images)} images: evaluate on others")
+    images = read_images(data, objects=objects, limit=None if seen else limit, seed=seed)
+    if seen:
+        unseen = [image for image in images if image.key not in seen]
+        if not unseen:
+            raise BadInputError(f"{exclude} has seen all {len(images)} images: evaluate on others")
+        images = choose(unseen, limit=limit, seed=seed)
     loaded = load_model(model) if isinstance(model, str) else model
     if zoom is None and protocol == "clean":
         settings = replace(settings, zoom=zoom_of(loaded))
     with memory_errors(loaded.device):
-        return evaluate_images(unseen, loaded, settings, progress=progress, cache=cache)
+        return evaluate_images(images, loaded, settings, progress=progress, cache=cache)
 
 
 def adapt(

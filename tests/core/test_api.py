@@ -194,6 +194,8 @@ def test_exclude_leaves_out_what_the_adapter_has_seen(
     assert evaluate(images, model=tiny_model, exclude=tmp_path)["n_images"] == 2
     with pytest.raises(BadInputError, match="has seen all 3 images"):
         evaluate(images[:3], model=tiny_model, exclude=tmp_path)
+    for limit in (1, 2):  # of those that are left
+        assert evaluate(images, model=tiny_model, exclude=tmp_path, limit=limit)["n_images"] == limit
 
 
 def test_a_limit_chooses_of_a_list_as_it_does_of_a_folder(

@@ -46,10 +46,12 @@ class Run:
                 "train_images": recipe.train_images,
                 "training": recipe.training_of(self.method, self.data),
             }
-        if self.method.relation_from is not None:
-            key["relation_from"] = [
-                _data_key(data) for data in recipe.data if data.name == self.method.relation_from
-            ]
+        for source in recipe.data:
+            if source.name == self.method.relation_from:
+                key["relation_from"] = [_data_key(source)]
+                training = recipe.training_of(self.method, source)
+                if training != key["training"]:
+                    key["relation_training"] = training
         return key
 
     @property

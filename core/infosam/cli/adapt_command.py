@@ -142,9 +142,7 @@ def adapt(
         _print(finished)
 
 
-def _follow(
-    run: Generator[Report, None, Any], stop: StopRequests, events: bool, out: Path | None
-) -> Finished:
+def _follow(run: Generator[Report, None, Any], stop: StopRequests, events: bool, out: Path) -> Finished:
     """Show the reports of a run to its end, or until it has to leave; then it writes a checkpoint."""
     with closing(run), AdaptProgress(stderr) as progress:
         show: Callable[[Report], None] = _print_event if events else progress.show
@@ -158,11 +156,12 @@ def _follow(
         except InfoSAMError:
             raise  # has been reported by the run
         except Exception as error:
-            resumable = out is not None and has_checkpoint(out)
+            resumable = has_checkpoint(out)
             advice = "this is a fault of the program: see the log"
             show(Failed(f"{type(error).__name__}: {error}", advice, resumable))
             raise
-    raise InfoSAMError("the run was stopped before its end: continue it with --resume")
+    advice = "continue it with --resume" if has_checkpoint(out) else "before its first step: start it anew"
+    raise InfoSAMError(f"the run was stopped before its end: {advice}")
 
 
 def _print_event(report: Report) -> None:

@@ -75,7 +75,6 @@ def benchmark(
 
         from infosam.benchmark.execute import Executor
         from infosam.benchmark.tables import render
-        from infosam.training.failure import TrainingError
 
         if figures is not None:
             from infosam.benchmark.figures import write  # what it lacks is said before anything runs
@@ -83,14 +82,18 @@ def benchmark(
         if threads is not None:
             torch.set_num_threads(threads)
         executor = Executor(known, device)
-        failed: dict[str, TrainingError] = {}
+        failed: dict[str, InfoSAMError] = {}
         for number, item in enumerate(missing, start=1):
             stderr.print(f"{number}/{len(missing)} {item.id}: {item}")
             try:
-                results.put(item, executor.execute(item))
-            except TrainingError as error:
+                made = executor.execute(item)
+            except BadInputError:
+                raise
+            except InfoSAMError as error:
                 stderr.print(f"failed: {error}")
                 failed[item.id] = error
+            else:
+                results.put(item, made)
         done = [(item, result) for item in runs if (result := results.get(item)) is not None]
     text = render(known, done, len(runs))
     if report is not None:

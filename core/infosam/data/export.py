@@ -49,7 +49,7 @@ def export_labels(
         BadInputError: there are no objects, or the folder holds something.
         InfoSAMError: it cannot be written; nothing is left there then.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     objects: dict[int, list[ObjectRecord]] = {}
     for record in project.objects():
         objects.setdefault(record.image_id, []).append(record)
@@ -61,8 +61,13 @@ def export_labels(
             raise BadInputError(f"{folder} holds something already: name a new folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-            missing = _write(project, images, objects, Path(staging, folder.name), progress)
-            Path(staging, folder.name).replace(folder)
+            written = Path(staging, "written")
+            missing = _write(project, images, objects, written, progress)
+            if folder.exists():  # some systems put no folder in the place of another
+                for part in written.iterdir():
+                    part.replace(folder / part.name)
+            else:
+                written.replace(folder)
     except OSError as error:
         raise InfoSAMError(
             f"{folder} cannot be written ({error}): free some space there, or name another folder"

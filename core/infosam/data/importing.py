@@ -27,7 +27,7 @@ def import_labels(
 ) -> Import:
     """Add the objects of labelled images to a project, and the images themselves where it has them not yet.
 
-    Importing the same again adds nothing, also where it was corrected since. What overlaps is shared out: see
+    Importing the same again adds nothing where its objects still are. What overlaps is shared out: see
     `Project.import_objects`.
 
     Args:

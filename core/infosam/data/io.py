@@ -38,6 +38,12 @@ def read_image(path: str | Path, *, plane: int | None = None) -> NDArray[Any]:
     return image
 
 
+def printable(name: str) -> str:
+    """A file's name as text that can be written: one that its system keeps in no known encoding has marks for
+    what cannot be read."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def read_mask(path: str | Path) -> LabelArray:
     """The values of a mask file as (H, W) int32: palette masks by index, 0/255 masks as they are.
 
@@ -144,7 +150,8 @@ def _read_pillow(path: Path, plane: int | None, *, palette: bool) -> NDArray[Any
     """palette: whether palette images become their colours (else indices stay)."""
     try:
         with Image.open(path) as image:
-            _check_plane(path, plane, getattr(image, "n_frames", 1))
+            # What a phone puts behind its picture, a preview or a depth map, is no plane of it.
+            _check_plane(path, plane, 1 if image.format == "MPO" else getattr(image, "n_frames", 1))
             image.seek(plane or 0)
             _warn_of_lost_bits(image, path)
             return _pixels(image, palette=palette)

@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from infosam.data.intensity import intensity_range
-from infosam.data.io import content_hash
+from infosam.data.io import content_hash, printable
 from infosam.data.rle import RLE, decode_mask, encode_mask, rle_area, rle_box
-from infosam.types import BoolArray, IntensityRange, Prompt
+from infosam.types import BadInputError, BoolArray, IntensityRange, Prompt
 
 
 class LabelledObject:
@@ -73,7 +73,7 @@ class LabelledImage:
         plane: tuple[int, ...] | None = None,
     ) -> None:
         self.key = key
-        self.name = name
+        self.name = printable(name)
         self.path = path
         self.plane = plane
         self._load = load
@@ -84,7 +84,12 @@ class LabelledImage:
     def from_array(
         cls, image: NDArray[Any], objects: Sequence[LabelledObject], *, name: str = "image"
     ) -> LabelledImage:
-        """An image that is in memory already."""
+        """An image that is in memory already; raises BadInputError where a mask has another size."""
+        for item in objects:
+            if item.rle.size != image.shape[:2]:
+                raise BadInputError(
+                    f"{name}: the image has {image.shape[:2]} rows and columns, a mask of it {item.rle.size}"
+                )
         return cls(content_hash(image), name, lambda: image, objects, intensity_range(image))
 
     def image(self) -> NDArray[Any]:

@@ -57,7 +57,7 @@ class Project:
         """A new project in a folder, made if need be; raises BadInputError if it holds one already."""
         if cls.exists(folder):
             raise BadInputError(f"{folder} holds a project already: open it, or choose another folder")
-        folder = Path(folder).absolute()
+        folder = Path(os.path.abspath(folder))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,7 +69,7 @@ class Project:
         """The project in a folder; raises BadInputError if there is none."""
         if not cls.exists(folder):
             raise BadInputError(f"{folder} holds no project (no {DATABASE_NAME})")
-        return cls(Path(folder).absolute())
+        return cls(Path(os.path.abspath(folder)))
 
     @staticmethod
     def exists(folder: str | Path) -> bool:
@@ -225,9 +225,7 @@ class Project:
 
     @staticmethod
     def _labelled(image: ImageRecord, records: list[ObjectRecord]) -> LabelledImage:
-        objects = [
-            LabelledObject(record.rle, _usable(record.prompt), key=str(record.label)) for record in records
-        ]
+        objects = [LabelledObject(record.rle, _usable(record), key=str(record.label)) for record in records]
         return LabelledImage(
             image.content_hash,
             image.name,
@@ -296,6 +294,19 @@ class Project:
             )
 
 
-def _usable(prompt: Prompt | None) -> Prompt | None:
-    """A prompt that held only a mask is empty once read back."""
-    return None if prompt is None or prompt.is_empty else prompt
+def _usable(record: ObjectRecord) -> Prompt | None:
+    """The prompt of an object where it is one for the mask that the object has now: one that held only a mask
+    is empty once read back, and the brush may have moved the object elsewhere."""
+    prompt = record.prompt
+    if prompt is None or prompt.is_empty:
+        return None
+    (rows, columns), inside = decode_window(record.rle)
+    if prompt.box is not None:
+        r0, c0, r1, c1 = prompt.box
+        if min(r1, rows.stop) <= max(r0, rows.start) or min(c1, columns.stop) <= max(c0, columns.start):
+            return None
+    clicks = [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
+    places = [(round(row) - rows.start, round(column) - columns.start) for row, column in clicks]
+    height, width = inside.shape
+    hits = [0 <= row < height and 0 <= column < width and inside[row, column] for row, column in places]
+    return prompt if any(hits) or not hits else None

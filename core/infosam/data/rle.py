@@ -65,8 +65,8 @@ def decode_window(rle: RLE) -> tuple[Window, BoolArray]:
     r0, c0, r1, c1 = rle_box(rle)
     # +1 where a run of the mask begins, -1 behind its end: the sum down the columns of the box is the mask.
     steps = np.zeros((c1 - c0) * height + 1, np.int8)
-    steps[edges[:-1:2] - c0 * height] += 1
-    steps[edges[1::2] - c0 * height] -= 1
+    np.add.at(steps, edges[:-1:2] - c0 * height, 1)  # runs may be empty, and begin where others end
+    np.subtract.at(steps, edges[1::2] - c0 * height, 1)
     columns = np.cumsum(steps[:-1], dtype=np.int8).reshape(c1 - c0, height)
     return (slice(r0, r1), slice(c0, c1)), np.ascontiguousarray(columns[:, r0:r1].T).view(np.bool_)
 

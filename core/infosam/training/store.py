@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from infosam.training.failure import disk_errors
 
 _MEMORY_LIMIT = 1 << 30
+_PREFIX = ".infosam-cache-"  # of a folder that nobody else makes
 
 
 class TensorStore:
@@ -56,5 +58,11 @@ class TensorStore:
         if self._disk is None:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            self._disk = tempfile.TemporaryDirectory(prefix="cache-", dir=self._folder)
+            self._disk = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=self._folder)
         return Path(self._disk.name) / f"{index}.safetensors"
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files of stores under `folder` that nobody has closed, because their process was killed."""
+    for leftover in folder.glob(f"{_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)

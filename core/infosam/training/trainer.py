@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +34,7 @@ from infosam.training.schedule import (
     warm_up_steps,
 )
 from infosam.training.state import Progress, RunState
-from infosam.training.store import TensorStore
+from infosam.training.store import TensorStore, sweep
 from infosam.training.validation import Validator, is_clearly_worse
 from infosam.training.views import sizes_of, views
 from infosam.types import AdaptConfig, BadInputError, Preparing, Report, Started, Step, Validated
@@ -263,8 +262,7 @@ class Trainer:
         """Remove what a killed process has left in the folder, and what no longer counts."""
         if self._folder is None or distributed.rank() > 0:
             return
-        for leftover in self._folder.glob("cache-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        sweep(self._folder)
         for partial in self._folder.glob(f"{CHECKPOINT_NAME}.*.partial"):
             partial.unlink(missing_ok=True)
         if not self._resume:

@@ -87,6 +87,16 @@ def test_a_run_is_known_by_what_decides_its_result_and_not_by_labels(tmp_path: P
     assert not set(other_weights) & set(before)
 
 
+def test_how_a_carried_over_relation_was_trained_decides_a_result(tmp_path: Path) -> None:
+    recipe = recipe_of(TEXT + 'relation_from = "cells"\n', tmp_path)
+    leaves, cells = recipe.data
+    before = {(run.method.name, run.data.name, run.seed): run.id for run in runs_of(recipe)}
+    longer = replace(recipe, data=(leaves, replace(cells, training={"steps": 9})))
+    after = {(run.method.name, run.data.name, run.seed): run.id for run in runs_of(longer)}
+    changed = {key for key, number in before.items() if after[key] != number}
+    assert changed == {("LoRA", data, seed) for data in ("leaves", "cells") for seed in (0, 1)}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,19 @@ def test_nothing_is_overwritten_and_nothing_half_written(project: Project, tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "project"]
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+
+
+def test_an_empty_folder_is_filled(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    for folder in (Path(), tmp_path / "link"):
+        written = export_labels(project, folder)
+        assert written.folder == tmp_path / "empty"
+        assert len(read_data(tmp_path / "empty")) == 2
+        for part in ("images", "masks"):
+            shutil.rmtree(tmp_path / "empty" / part)
+        (tmp_path / "empty" / "annotations.json").unlink()
 
 
 def test_a_project_without_objects_says_so(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def test_animation_needs_a_plane(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.gif", plane=1).max() == 100
 
 
+def test_the_picture_of_a_phone_is_read_without_what_lies_behind_it(tmp_path: Path) -> None:
+    picture, preview = (Image.fromarray(np.full((8, 9, 3), value, np.uint8)) for value in (200, 10))
+    picture.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[preview])
+    assert read_image(tmp_path / "phone.jpg").min() > 190
+
+
 def test_grey_png_of_16_bits(tmp_path: Path) -> None:
     image = np.array([[0, 300], [65535, 7]], np.uint16)
     Image.fromarray(image).save(tmp_path / "a.png")

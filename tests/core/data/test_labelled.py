@@ -1,11 +1,13 @@
 """Labelled images and objects."""
 
 import numpy as np
+import pytest
 
 from infosam.data.intensity import intensity_range
 from infosam.data.io import content_hash
 from infosam.data.labelled import LabelledImage, LabelledObject
 from infosam.data.rle import encode_mask
+from infosam.types import BadInputError
 
 
 def test_object_from_mask_and_from_run_lengths(rng: np.random.Generator) -> None:
@@ -43,3 +45,15 @@ def test_from_array(rng: np.random.Generator) -> None:
     assert image.key == content_hash(pixels)
     assert np.array_equal(image.image(), pixels)
     assert len(image.objects()) == 1
+
+
+def test_a_mask_of_another_size_is_refused(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 255, (40, 50), dtype=np.uint8)
+    with pytest.raises(BadInputError, match=r"leaf: the image has \(40, 50\) .* a mask of it \(50, 40\)"):
+        LabelledImage.from_array(image, [LabelledObject(np.ones((50, 40), bool))], name="leaf")
+
+
+def test_a_name_in_no_known_encoding_can_be_written(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 255, (4, 5), dtype=np.uint8)
+    name = LabelledImage.from_array(image, [], name="b\udcfcro.png").name
+    assert name.encode() == b"b?ro.png"

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
@@ -115,6 +116,28 @@ def test_image_without_a_file_is_kept(project: Project, image: np.ndarray) -> No
     assert np.array_equal(read, image)
     assert record.path.parent == project.folder / "images"
     assert [file.name for file in record.path.parent.iterdir()] == [record.path.name]  # nothing half-written
+
+
+def test_a_file_whose_name_cannot_be_written_is_copied(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "b\udcfcro.png"
+    iio.imwrite(path, pixels())
+    record = project.add_image(pixels(), path=path)
+    assert (record.name, record.is_copy) == ("b?ro.png", True)
+    assert np.array_equal(project.read_image(record.id), pixels())
+
+
+def test_a_file_beside_the_project_is_found_when_that_is_moved(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iio.imwrite(tmp_path / "beside.png", pixels())
+    monkeypatch.chdir(project.folder)
+    record = project.add_image(pixels(), path=Path("..", "beside.png"))
+    assert record.path == tmp_path / "beside.png"
+    project.close()
+    (tmp_path / "deep").mkdir()
+    project.folder.rename(tmp_path / "deep" / "moved")
+    with Project.open(tmp_path / "deep" / "moved") as moved:
+        assert np.array_equal(moved.read_image(record.id), pixels())
 
 
 def test_same_pixels_are_one_image(project: Project) -> None:
@@ -363,6 +386,26 @@ def test_labelled_images_outlive_the_project(project: Project) -> None:
 # ----------------------------------------------------------------------------- adapters and settings
 
 
+@pytest.mark.parametrize(
+    ("prompt", "kept"),
+    [
+        (Prompt(box=(4.0, 4.0, 14.0, 14.0)), True),
+        (Prompt(((8.0, 8.0),), (1,)), True),
+        (Prompt(((8.0, 8.0), (20.0, 20.0)), (1, 0), (4.0, 4.0, 14.0, 14.0)), True),
+        (Prompt(box=(20.0, 20.0, 28.0, 28.0)), False),
+        (Prompt(((20.0, 20.0),), (1,)), False),
+        (Prompt(((20.0, 20.0),), (1,), (4.0, 4.0, 14.0, 14.0)), False),
+    ],
+)
+def test_a_prompt_is_no_longer_learnt_from_where_the_object_has_been_moved_away(
+    project: Project, prompt: Prompt, kept: bool
+) -> None:
+    image = project.add_image(pixels())
+    project.add_object(image.id, square(5, 5), label=1, prompt=prompt)
+    ((item,),) = (labelled.objects() for labelled in project.labelled_images())
+    assert (item.prompt is not None) == kept
+
+
 def test_a_removed_adapter_takes_its_own_files_along_and_no_others(project: Project, tmp_path: Path) -> None:
     own, other = project.adapter_folder / "own", tmp_path / "elsewhere"
     for folder in (own, other):
@@ -460,7 +503,7 @@ def test_labels_as_they_were_at_a_revision(project: Project) -> None:
     masks = [np.zeros((20, 30), bool) for _ in range(3)]
     for index, mask in enumerate(masks):
         mask[5 * index : 5 * index + 4, 3:9] = True
-    prompt, later = Prompt(box=(0, 3, 4, 9)), Prompt(points=((1.0, 4.0),), labels=(1,))
+    prompt, later = Prompt(box=(0, 3, 4, 9)), Prompt(points=((11.0, 4.0),), labels=(1,))
     first = project.add_object(image.id, masks[0], label=1, prompt=prompt)
     second = project.add_object(image.id, masks[1], label=2)
     then = project.revision

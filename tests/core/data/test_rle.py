@@ -74,3 +74,9 @@ def test_refuses_run_lengths_of_another_size() -> None:
     counts = encode_mask(np.ones((8, 8), bool)).counts
     with pytest.raises(BadInputError, match="do not describe"):
         decode_mask(RLE((4, 4), counts))
+
+
+@pytest.mark.parametrize(("size", "counts"), [((5, 5), [5, 0, 0, 3, 17]), ((3, 1), [0, 0, 0, 2, 1])])
+def test_empty_runs_between_others(size: tuple[int, int], counts: list[int]) -> None:
+    coded = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    assert np.array_equal(decode_mask(RLE(size, coded["counts"])), coco_mask.decode(coded))

@@ -13,7 +13,7 @@ def test_memory_and_disk_give_the_same_tensors(tmp_path: Path) -> None:
     store = TensorStore(tmp_path / "run", memory_limit=size)
     for index, row in enumerate(tensors):
         store.put(index, row)
-    files = list((tmp_path / "run").glob("cache-*/*.safetensors"))
+    files = list((tmp_path / "run").glob(".infosam-cache-*/*.safetensors"))
     assert len(files) == 2, "one row fits in memory, two go to disk"
     for index, row in enumerate(tensors):
         for kept, original in zip(store.get(index), row, strict=True):

@@ -425,13 +425,14 @@ def test_cancel_while_preparing_ends_at_once(tiny_model: PromptableModel, labell
 def test_a_new_run_clears_what_a_killed_one_left(
     tiny_model: PromptableModel, labelled_images: Make, tmp_path: Path
 ) -> None:
-    (tmp_path / "cache-old").mkdir()
-    (tmp_path / "cache-old" / "0.safetensors").touch()
+    for name in (".infosam-cache-old", "cache-of-mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.safetensors").touch()
     (tmp_path / f"{CHECKPOINT_NAME}.7.partial").touch()
     (tmp_path / CHECKPOINT_NAME).write_text("of another run")
     (tmp_path / "notes.txt").touch()
     next(make_trainer(tiny_model, labelled_images(2), [], config_of(), folder=tmp_path).run())
-    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cache-of-mine", "notes.txt"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ class AdapterTable:
         self._folder = folder
 
     def add(self, folder: str | Path, base_model: str, card: Mapping[str, Any]) -> AdapterRecord:
-        kept = relative_to(Path(folder).absolute(), self._folder)
+        kept = relative_to(Path(os.path.abspath(folder)), self._folder)
         with self._database.transaction() as connection:
             adapter_id = connection.execute(
                 "INSERT INTO adapters(folder, base_model, status, card, created) VALUES (?, ?, 'new', ?, ?)",

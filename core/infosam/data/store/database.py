@@ -83,11 +83,11 @@ def now() -> str:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
     problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise sqlite3.DatabaseError(f"database disk image is malformed ({problem})")
     migrate(connection)
+    connection.execute("PRAGMA journal_mode = WAL")  # only now: the file might have been another program's
     connection.execute("PRAGMA foreign_keys = ON")  # only now: migrations replace tables that others refer to
 
 

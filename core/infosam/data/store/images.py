@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from infosam.data.intensity import check_image, intensity_range
-from infosam.data.io import content_hash, read_image
+from infosam.data.io import content_hash, printable, read_image
 from infosam.data.store.database import Database, now
 from infosam.data.store.records import ImageRecord
 from infosam.types import BadInputError, InfoSAMError, IntensityRange
@@ -37,12 +37,12 @@ class ImageTable:
         if known is not None:
             return known
         intensity = intensity_range(array)
-        source = Path(path).absolute() if path is not None else None
-        kept = source if plane is None and source is not None and _holds(source, key) else None
+        source = Path(os.path.abspath(path)) if path is not None else None
+        kept = source if plane is None and source is not None and _can_be_kept(source, key) else None
         file = kept or write_copy(array, self._folder / "images" / f"{key[:16]}.tif")
         values = {
             "content_hash": key,
-            "name": name or (source.name if source else "image"),
+            "name": printable(name or (source.name if source else "image")),
             "path": relative_to(file, self._folder),
             "is_copy": kept is None,
             "plane": None if plane is None else json.dumps([int(index) for index in plane]),
@@ -112,8 +112,11 @@ def relative_to(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _holds(path: Path, key: str) -> bool:
-    """Whether reading the file gives those pixels: the training process will read it by itself."""
+def _can_be_kept(path: Path, key: str) -> bool:
+    """Whether reading the file gives those pixels, since the training process will read it by itself, and its
+    name can be written."""
+    if printable(str(path)) != str(path):
+        return False
     try:
         return content_hash(read_image(path)) == key
     except BadInputError:
