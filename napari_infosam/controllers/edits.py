@@ -131,23 +131,17 @@ class LabelEditor:
         shown, project = self._shown, self._project
         if shown is None or (revision := project.revision) == self._revision:
             return
-        before, known = self._labels, set(self._records)
-        field = self.field(create=False)
+        field, before, known = self.field(create=False), self._labels, self._records.keys()
         drawn = before if field is None else field.read(shown)
-        strokes = drawn != before
-        painted = drawn[strokes]
         records = project.objects(self._image_id, include_removed=True)
         self._take(records, project.label_image(self._image_id), revision)
-        for label in np.unique(painted).tolist():
-            if label in self._records and label not in known:
-                painted[painted == label] = self._next_label
-                self._next_label += 1
+        labels, self._next_label = label_diff.rebase(
+            before, drawn, self._labels, self._records.keys() - known, self._next_label
+        )
         field = self.field(create=bool(self._records))
         if field is not None:
-            labels = self._labels.copy()
-            labels[strokes] = painted
             field.load(shown, labels, self._stored)
-            field.touched = field.touched or bool(strokes.any())
+            field.touched = True
         self._publish()
 
     def _record_all(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,24 @@ def paint(
     if np.array_equal(before, after):
         return None
     return LabelDiff(box, before, after)
+
+
+def rebase(
+    before: Labels, drawn: Labels, now: Labels, taken: Collection[int], next_label: int
+) -> tuple[Labels, int]:
+    """`now` with what was painted and erased from `before` to `drawn`, all (H, W).
+
+    taken: labels that objects of others have got meanwhile: what was painted with one of them gets a label of
+    its own, from `next_label` on. Returns the labels, and what is then the next one.
+    """
+    strokes = drawn != before
+    painted = drawn[strokes]
+    for label in np.intersect1d(painted, list(taken)).tolist():
+        painted[painted == label] = next_label
+        next_label += 1
+    labels = now.copy()
+    labels[strokes] = painted
+    return labels, next_label
 
 
 def erase(labels: Labels, label: int, box: Box) -> LabelDiff | None:

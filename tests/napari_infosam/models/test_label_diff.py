@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_infosam.models.label_diff import bounding_box, difference, erase, interior, paint
+from napari_infosam.models.label_diff import bounding_box, difference, erase, interior, paint, rebase
 
 
 def apply(labels: np.ndarray, diff: object) -> np.ndarray:
@@ -102,3 +102,16 @@ def test_erasing_takes_one_label_out(labels: np.ndarray) -> None:
     erased = apply(labels, erase(labels, 2, (4, 5, 7, 9)))
     assert (erased == np.where(labels == 2, 0, labels)).all()
     assert erase(labels, 3, (0, 0, 8, 10)) is None
+
+
+def test_strokes_are_done_again_on_labels_that_others_have_changed() -> None:
+    before = np.array([[1, 1, 0, 0, 0, 0]])
+    drawn = np.array([[1, 0, 2, 2, 3, 0]])  # one pixel erased, objects 2 and 3 painted
+    now = np.array([[1, 1, 0, 0, 0, 2]])  # another object 2
+    labels, next_label = rebase(before, drawn, now, taken={2, 9}, next_label=4)
+    assert labels.tolist() == [[1, 0, 4, 4, 3, 2]]
+    assert next_label == 5
+    assert now.tolist() == [[1, 1, 0, 0, 0, 2]]
+    same, next_label = rebase(before, before, now, taken={2}, next_label=3)
+    assert same.tolist() == now.tolist()
+    assert next_label == 3
