@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count, product
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from napari.components import Dims
@@ -22,6 +22,9 @@ Box = tuple[float, float, float, float]
 
 
 _numbers: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
+_array_numbers: dict[
+    int, tuple[Callable[[], Any], int]
+] = {}  # by id: the array, while it lives, and its number
 _next_number = count(1)
 
 
@@ -48,8 +51,19 @@ def shown_image(layer: Image, dims: Dims) -> ShownImage:
 
 
 def source_number(layer: Image) -> int:
-    """Tells the array that a layer holds from those that it held before."""
-    return id(_source(layer))
+    """Tells the array that a layer holds from all others, those that it held before included."""
+    return _number_of_array(_source(layer))
+
+
+def _number_of_array(array: Any) -> int:
+    known = _array_numbers.get(id(array))  # an `id` is given again, too, and arrays cannot be hashed
+    if known is None or known[0]() is not array:
+        try:
+            known = ref(array), next(_next_number)
+        except TypeError:  # some classes of arrays cannot be referred to weakly
+            return -id(array)
+        _array_numbers[id(array)] = known
+    return known[1]
 
 
 def _source(layer: Image) -> Any:
@@ -69,7 +83,7 @@ def _slice(layer: Image, source: Any, index: Index, shape: tuple[int, int]) -> S
     position = tuple(None if isinstance(item, slice) else item for item in index)
     numbers = ", ".join(str(item) for item in position if item is not None)
     return ShownImage(
-        key=ImageKey(number_of(layer), id(source), position),
+        key=ImageKey(number_of(layer), _number_of_array(source), position),
         name=f"{layer.name} [{numbers}]" if numbers else layer.name,
         path=layer.source.path,
         source=source,

@@ -90,6 +90,15 @@ class LabelLayer:
         made_for = layer.metadata.get(IMAGE_KEY, lambda: None)()
         return made_for is image and tuple(layer.data.shape) == _shape(shown)
 
+    @staticmethod
+    def made_across(layer: Labels, image: Image, shown: ShownImage) -> bool:
+        """Whether a layer was made for that image layer and has loaded slices along other axes, which cross
+        the one that is shown."""
+        axes = [item is None for item in shown.key.index]
+        return LabelLayer.made_for(layer, image, shown) and any(
+            [item is None for item in key.index] != axes for key in layer.metadata[LOADED_KEY]
+        )
+
     def follow(self, image: Image) -> None:
         """Lie where the image lies, after it was moved or scaled."""
         for name, value in geometry_of(image).items():
@@ -135,20 +144,23 @@ class LabelLayer:
         """The slice is in step with what the project holds."""
         self._loaded[shown.key] = stored
 
-    def painted_on(self, shown: ShownImage) -> label_diff.Labels:
-        """The (H, W) labels that somebody painted on a slice before it was loaded: none that belong to other
-        pixels, which the image layer held before."""
-        drawn = self.read(shown)
-        belongs_to_others = any(key.index == shown.key.index for key in self._loaded)
-        return np.zeros_like(drawn) if belongs_to_others else drawn
+    def drop_others(self, shown: ShownImage) -> None:
+        """Show no labels of other pixels, which the image layer held before where the slice is now."""
+        others = [
+            key for key in self._loaded if key.index == shown.key.index and key.source != shown.key.source
+        ]
+        for key in others:
+            del self._loaded[key]
+        if others:
+            with self._own_edit():
+                self.layer.data[shown.index] = 0
+                self.layer.refresh()
 
     def load(self, shown: ShownImage, labels: label_diff.Labels, stored: Stored) -> None:
         """Show the (H, W) labels of a slice; there is nothing to undo in this."""
         with self._own_edit():
             self.layer.data[shown.index] = labels
             self.layer.refresh()
-        for key in [key for key in self._loaded if key.index == shown.key.index]:
-            del self._loaded[key]  # of pixels that the image layer held before
         self.note(shown, stored)
 
     def hand_over(self, owner: str) -> None:

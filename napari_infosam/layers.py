@@ -113,7 +113,15 @@ class ViewerLayers:
         """
         if self._image is None:
             raise BadInputError("Open an image first.")
-        return shown_image(self._image, self._viewer.dims)
+        shown = shown_image(self._image, self._viewer.dims)
+        if any(
+            isinstance(layer, Labels) and LabelLayer.made_across(layer, self._image, shown)
+            for layer in self._viewer.layers
+        ):
+            raise BadInputError(
+                f"“{self._image.name}” is annotated along other axes: roll them back (Ctrl+E) to go on."
+            )
+        return shown
 
     def pixel(self, shown: ShownImage, world: Sequence[float]) -> tuple[float, float]:
         """The (row, column) in the shown image of a position on the canvas."""
@@ -251,24 +259,15 @@ class ViewerLayers:
         """All slices of an image that moving the sliders shows."""
         return all_slices(self._layer_of(shown), shown)
 
-    def clear_labels(self) -> None:
-        """Empty all labels layers of ours."""
-        for labels in self._all_labels():
-            labels.clear()
-
     def hand_labels_over(self, owner: str) -> None:
         """Labels layers of ours, those also that another panel has left, show this project's objects from now
         on: those that show another's are emptied."""
         self._owner = owner
-        for labels in self._all_labels():
-            labels.hand_over(owner)
-
-    def _all_labels(self) -> Iterator[LabelLayer]:
         known = {id(labels.layer): labels for labels in self._labels.values()}
         for layer in self._viewer.layers:
             if isinstance(layer, Labels) and LabelLayer.is_ours(layer):
                 labels = known.get(id(layer)) or LabelLayer(layer)
-                yield labels
+                labels.hand_over(owner)
                 if id(layer) not in known:
                     labels.close()
 

@@ -73,7 +73,6 @@ class LabelEditor:
     def reload(self) -> None:
         """The project's objects have changed, not by an edit: no image is entered until it is read again."""
         self.leave()
-        self._layers.clear_labels()
         self._count()
 
     def enter(
@@ -124,25 +123,34 @@ class LabelEditor:
             drawn = field.read(shown)
             theirs = np.isin(self._labels, list(changed)) | np.isin(drawn, list(changed))
             field.load(shown, np.where(theirs, self._labels, drawn), now)
+            if field.brush in changed:
+                field.select(self._next_label)
 
     def _catch_up(self) -> None:
         """Take over what somebody else has changed in the project since; strokes that are not recorded yet
         stay, and make objects of their own."""
-        shown, project = self._shown, self._project
-        if shown is None or (revision := project.revision) == self._revision:
+        shown = self._shown
+        if shown is None or not self._project.changed_objects(self._image_id, self._revision):
             return
         field, before, known = self.field(create=False), self._labels, self._records.keys()
         drawn = before if field is None else field.read(shown)
-        records = project.objects(self._image_id, include_removed=True)
-        self._take(records, project.label_image(self._image_id), revision)
-        labels, self._next_label = label_diff.rebase(
-            before, drawn, self._labels, self._records.keys() - known, self._next_label
-        )
+        self._read()
+        taken = self._records.keys() - known
+        labels, renamed = label_diff.rebase(before, drawn, self._labels, taken, self._next_label)
+        self._next_label += len(renamed)
         field = self.field(create=bool(self._records))
         if field is not None:
             field.load(shown, labels, self._stored)
             field.touched = True
+            if field.brush in taken:
+                field.select(renamed.get(field.brush, self._next_label))
         self._publish()
+
+    def _read(self) -> None:
+        """Ask the project what it holds of the image now."""
+        project, revision = self._project, self._project.revision
+        records = project.objects(self._image_id, include_removed=True)
+        self._take(records, project.label_image(self._image_id), revision)
 
     def _record_all(self) -> None:
         """Look for strokes and record them; what cannot be recorded is told."""
@@ -176,7 +184,7 @@ class LabelEditor:
             field.undo_pressed.connect(self._on_undo, unique=True)
             field.redo_pressed.connect(self._on_redo, unique=True)
         if field.loaded(self._shown) is None:
-            field.load(self._shown, self._with_strokes(field.painted_on(self._shown)), self._stored)
+            field.load(self._shown, self._with_strokes(field.read(self._shown)), self._stored)
             field.select(self._next_label)
         return field
 
@@ -193,7 +201,7 @@ class LabelEditor:
         field = None if shown is None else self._layers.labels(shown, create=False)
         if shown is None or field is None or field.loaded(shown) is not None:
             return False
-        return bool(field.painted_on(shown).any())
+        return bool(field.read(shown).any())
 
     def _with_strokes(self, painted: Labels) -> Labels:
         """The labels of the project, and beside them what was painted before they were there to be seen: as
@@ -241,12 +249,12 @@ class LabelEditor:
     def revert(self, edit: Edit) -> None:
         """Take an edit of the present image back."""
         self._restore(edit.before)
-        self._show(edit.diff.box, edit.diff.before)
+        self._show_again(edit.diff, edit.diff.after, edit.diff.before)
 
     def reapply(self, edit: Edit) -> None:
         """Do an edit of the present image again."""
         self._restore(edit.after)
-        self._show(edit.diff.box, edit.diff.after)
+        self._show_again(edit.diff, edit.diff.before, edit.diff.after)
 
     # --------------------------------------------------------------------------------------------- look-up
 
@@ -383,7 +391,9 @@ class LabelEditor:
             if record is not None:
                 self._records[record.label] = record
                 self._next_label = max(self._next_label, record.label + 1)
-        self._revision = self._project.revision
+        revision = self._project.revision
+        if self._project.changed_objects(self._image_id, self._revision) <= records.keys():
+            self._revision = revision  # nobody else has changed anything
         self._publish()
 
     def _show(self, box: label_diff.Box, values: Labels) -> None:
@@ -392,6 +402,19 @@ class LabelEditor:
         field = self.field(create=True)
         if field is not None and self._shown is not None:
             field.write(self._shown, box, values)
+
+    def _show_again(self, diff: LabelDiff, before: Labels, after: Labels) -> None:
+        """Draw what an edit changed, from `before` to `after`, in one direction or the other."""
+        r0, c0, r1, c1 = diff.box
+        now, changed = self._labels[r0:r1, c0:c1], before != after
+        if np.array_equal(now[changed], before[changed]):
+            self._show(diff.box, np.where(changed, after, now))
+            return
+        self._read()  # somebody else has changed them since
+        field = self.field(create=True)
+        if field is not None and self._shown is not None:
+            field.load(self._shown, self._labels, self._stored)
+        self._publish()
 
     def _publish(self) -> None:
         records = sorted(self._records.values(), key=lambda record: record.label)

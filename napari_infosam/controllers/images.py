@@ -77,6 +77,9 @@ class ImageController:
             return
         session.say("")
         self._leave()
+        labels = self._layers.labels(shown, create=False)
+        if labels is not None:
+            labels.drop_others(shown)
         session.image_name = shown.name
         session.shown = shown
         self._identify(painted=self._editor.has_strokes)

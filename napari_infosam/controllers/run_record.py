@@ -62,7 +62,16 @@ class RunRecord:
     def command(self, *, resume: bool) -> list[str]:
         """The training process's command line."""
         extra = ["--resume"] if resume else []
-        return python_module("infosam.cli", *self.arguments, "--events", "--watch-stdin", *extra)
+        return python_module("infosam.cli", *self._usable_arguments(), "--events", "--watch-stdin", *extra)
+
+    def _usable_arguments(self) -> list[str]:
+        """Without the adapter to compare with, where that has been deleted since."""
+        arguments = list(self.arguments)
+        if "--current" in arguments:
+            place = arguments.index("--current")
+            if not Path(arguments[place + 1]).is_dir():
+                del arguments[place : place + 2]
+        return arguments
 
     @property
     def is_running(self) -> bool:

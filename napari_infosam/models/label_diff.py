@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -92,20 +93,20 @@ def paint(
 
 def rebase(
     before: Labels, drawn: Labels, now: Labels, taken: Collection[int], next_label: int
-) -> tuple[Labels, int]:
+) -> tuple[Labels, dict[int, int]]:
     """`now` with what was painted and erased from `before` to `drawn`, all (H, W).
 
     taken: labels that objects of others have got meanwhile: what was painted with one of them gets a label of
-    its own, from `next_label` on. Returns the labels, and what is then the next one.
+    its own, from `next_label` on. Returns the labels, and those that took the place of others, by these.
     """
     strokes = drawn != before
     painted = drawn[strokes]
-    for label in np.intersect1d(painted, list(taken)).tolist():
-        painted[painted == label] = next_label
-        next_label += 1
+    renamed = dict(zip(np.intersect1d(painted, list(taken)).tolist(), count(next_label), strict=False))
+    for label, other in renamed.items():
+        painted[painted == label] = other
     labels = now.copy()
     labels[strokes] = painted
-    return labels, next_label
+    return labels, renamed
 
 
 def erase(labels: Labels, label: int, box: Box) -> LabelDiff | None:

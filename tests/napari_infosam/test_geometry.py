@@ -3,9 +3,18 @@
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image
 
 from infosam.types import BadInputError
-from napari_infosam.geometry import geometry_of, shown_image, slice_geometry_of, to_box, to_layer, to_pixel
+from napari_infosam.geometry import (
+    geometry_of,
+    shown_image,
+    slice_geometry_of,
+    source_number,
+    to_box,
+    to_layer,
+    to_pixel,
+)
 
 
 def test_a_plain_image_is_shown_whole(viewer: ViewerModel) -> None:
@@ -140,3 +149,13 @@ def test_a_layer_over_one_slice_lies_where_the_slice_lies() -> None:
     assert slab.data_to_world((0, 3, 4)) == pytest.approx(layer.data_to_world((depth, 3, 4)))
     copy = viewer.add_labels(np.zeros((6, 20, 30), np.uint8), **geometry_of(layer))
     assert copy.data_to_world((2, 3, 4)) == pytest.approx(layer.data_to_world((2, 3, 4)))
+
+
+def test_an_array_is_never_taken_for_one_that_is_gone() -> None:
+    layer = Image(np.zeros((8, 9)))
+    seen = {source_number(layer)}
+    for value in range(1, 20):
+        assert source_number(layer) in seen
+        layer.data = np.full((8, 9), float(value))
+        assert source_number(layer) not in seen
+        seen.add(source_number(layer))

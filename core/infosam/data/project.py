@@ -208,6 +208,10 @@ class Project:
         """A number that grows with every change of an object; 0 before the first."""
         return self._objects.revision
 
+    def changed_objects(self, image_id: int, since: int) -> set[int]:
+        """The ids of the objects of an image that have changed after an earlier `revision`."""
+        return self._objects.changed(image_id, since)
+
     def object_counts(self) -> dict[str, int]:
         """How many objects each labelled image has, by `ImageRecord.content_hash`."""
         return self._objects.counts()

@@ -493,6 +493,21 @@ def test_several_threads_write_and_read_together(project: Project) -> None:
     assert len(list((project.folder / "images").iterdir())) == 15
 
 
+def test_what_has_changed_on_an_image_is_known(project: Project) -> None:
+    image, other = (project.add_image(pixels(seed)) for seed in (1, 2))
+    first, second = (project.add_object(image.id, square(2, 9 * n), label=n + 1) for n in (0, 1))
+    then = project.revision
+    assert project.changed_objects(image.id, then) == set()
+    project.add_object(other.id, square(0, 0), label=1)
+    assert project.changed_objects(image.id, then) == set()
+    project.remove_object(second.id)
+    project.restore_object(second.id)
+    assert project.changed_objects(image.id, then) == {second.id}
+    project.update_object(first.id, square(4, 4))
+    assert project.changed_objects(image.id, then) == {first.id, second.id}
+    assert project.changed_objects(other.id, then) == {record.id for record in project.objects(other.id)}
+
+
 def test_labels_as_they_were_at_a_revision(project: Project) -> None:
     assert project.revision == 0
     assert project.labelled_images(0) == []

@@ -443,6 +443,37 @@ def test_another_project_leaves_the_run_and_coming_back_offers_it(bench: Bench, 
     assert bench.state.interrupted is not None
 
 
+def test_a_deleted_model_is_no_longer_decided_about(bench: Bench) -> None:
+    bench.label()
+    bench.press().finish()
+    (record,) = bench.project.adapters()
+    bench.session.adapters_changed()
+    assert bench.run.card is not None
+    bench.project.remove_adapter(record.id)
+    bench.session.adapters_changed()
+    assert (bench.run.phase, bench.state.notice) == ("idle", "The new model was deleted.")
+    bench.press()
+    assert bench.run.is_active
+
+
+def test_a_run_is_resumed_although_the_adapter_to_compare_with_has_been_deleted(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.label()
+    bench.session.adapter = tmp_path / "adapter"
+    bench.session.adapter.mkdir()
+    killed = bench.press()
+    assert killed.option("current") == str(bench.session.adapter)
+    bench.report(step(1))
+    killed.leave_checkpoint()
+    killed.ended.emit(Ending(-9))
+    bench.session.adapter.rmdir()
+    bench.view.resume_requested.emit()
+    assert bench.process is not killed
+    assert "--current" not in bench.process.command
+    assert bench.process.folder == killed.folder
+
+
 def test_an_undecided_model_waits_in_the_list(bench: Bench, tmp_path: Path, monkeypatch: Any) -> None:
     bench.label()
     bench.press().finish()

@@ -1,6 +1,7 @@
 """What the editor does to the project and to the canvas is the same, forwards and backwards."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -327,3 +328,70 @@ def test_what_another_window_changes_on_the_shown_image_is_taken_over(
         window.remove_object(refined.id)
         with pytest.raises(BadInputError, match="not on this image"):
             editor.delete(refined.id)
+
+
+def test_undo_and_redo_leave_alone_what_others_have_done_meanwhile(
+    viewer: ViewerModel, editor: LabelEditor, project: Project, session: Session, check: Check
+) -> None:
+    corner = disc(10, 10, 8)
+    corner[10:, 10:] = False
+    edit = editor.add(corner, CLICK)
+    assert edit is not None
+    (first,) = project.objects()
+    with Project.open(project.folder) as window:
+        window.import_objects(first.image_id, [disc(14, 14, 2)])  # in the box of the edit
+        editor.record_strokes()
+        editor.revert(edit)
+        check(2 * disc(14, 14, 2).astype(int))
+        window.import_objects(first.image_id, [disc(5, 10, 2)])  # on pixels of the edit
+        editor.record_strokes()
+        editor.reapply(edit)
+    expected = np.where(corner, 1, 2 * disc(14, 14, 2))  # the older object owns what both have
+    for _ in range(2):
+        assert (canvas(viewer) == expected).all()
+        assert (stored(project, session) == expected).all()
+        assert [item.area for item in session.objects] == [
+            mask.sum() for mask in (corner, disc(14, 14, 2), disc(5, 10, 2))
+        ]
+        editor.record_strokes(unheard=True)
+
+
+def test_the_brush_lets_go_of_a_label_that_others_have_taken(
+    viewer: ViewerModel, editor: LabelEditor, project: Project, check: Check
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    (first,) = project.objects()
+    labels = viewer.layers["cells labels"]
+    with Project.open(project.folder) as window:
+        for row, stroke in ((10, False), (30, True)):
+            labels.selected_label = taken = int(labels.data.max()) + 1
+            if stroke:
+                labels.data[disc(row, 50, 3)] = taken
+            window.import_objects(first.image_id, [disc(row, 30)])
+            editor.record_strokes(unheard=True)
+            own = taken + 1
+            assert labels.selected_label == own
+            labels.data[disc(row, 50)] = own
+            editor.record_strokes(unheard=True)
+    expected = disc(10, 10) + 2 * disc(10, 30) + 3 * disc(10, 50)
+    check(expected + 4 * disc(30, 30) + 5 * disc(30, 50))
+
+
+def test_a_label_that_is_taken_at_the_last_moment_is_given_up_the_next_time(
+    editor: LabelEditor, project: Project, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor.add(disc(10, 10), CLICK)
+    (first,) = project.objects()
+    add = project.add_object
+
+    def too_late(*arguments: Any, **settings: Any) -> Any:
+        with Project.open(project.folder) as window:
+            window.import_objects(first.image_id, [disc(30, 10)])
+        return add(*arguments, **settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(project, "add_object", too_late)
+        with pytest.raises(BadInputError, match="label 2 is taken"):
+            editor.add(disc(10, 40), CLICK)
+    assert editor.add(disc(10, 40), CLICK) is not None
+    check(disc(10, 10) + 2 * disc(30, 10) + 3 * disc(10, 40))

@@ -506,3 +506,74 @@ def test_labels_that_find_no_memory_are_told_and_nothing_is_kept(
     with pytest.raises(InfoSAMError, match="GB of memory"):
         editor.add(disc(10, 10), Prompt(((10.0, 10.0),), (1,)))
     assert project.objects() == []
+
+
+def test_labels_go_with_their_pixels_and_what_is_painted_on_the_new_ones_counts(
+    images: ImageController, session: Session, worker: HeldWorker, project: Project, viewer: ViewerModel
+) -> None:
+    known(project, viewer)
+    images.refresh()
+    worker.run()
+    viewer.layers["cells"].data = np.full((40, 60), 7, np.uint8)
+    images.refresh()
+    worker.run()
+    labels = viewer.layers["cells labels"]
+    assert not labels.data.any()
+    labels.data_setitem(np.nonzero(disc(30, 40)), 5)
+    worker.run()
+    assert [(item.label, item.area) for item in session.objects] == [(5, disc(30, 40).sum())]
+    assert len(project.objects()) == 2
+    images.close()
+
+
+def test_a_stack_that_is_annotated_is_not_annotated_across(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (30, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    viewer.dims.set_current_step(0, 4)
+    record = project.add_image(stack[4], plane=(4,))
+    project.add_object(record.id, disc(10, 10), label=1)
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    images.refresh()
+    worker.run()
+    assert len(session.objects) == 1
+    viewer.dims.roll()
+    images.refresh()
+    worker.run()
+    assert session.shown is None
+    assert "along other axes" in session.status
+    for _ in range(2):
+        viewer.dims.roll()
+    images.refresh()
+    worker.run()
+    assert len(session.objects) == len(project.objects()) == len(project.images()) == 1
+    images.close()
+
+
+def test_a_reload_loses_no_stroke_of_a_slice_that_has_not_been_seen(
+    session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
+) -> None:
+    viewer = ViewerModel()
+    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    viewer.add_image(stack, name="stack")
+    viewer.dims.set_current_step(0, 0)
+    layers = ViewerLayers(viewer)
+    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    session.prompting = True
+    images.refresh()
+    worker.run()
+    viewer.layers["stack labels"].data[2, disc(10, 10)] = 1
+    images.pause()
+    project.import_objects(1, [disc(30, 30)])
+    images.reload("")
+    worker.run()
+    assert len(session.objects) == 1
+    viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: session.image_name == "stack [2]")
+    worker.run()
+    assert len(session.objects) == 1
+    assert len(project.objects()) == 2
+    images.close()

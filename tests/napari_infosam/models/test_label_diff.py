@@ -108,10 +108,10 @@ def test_strokes_are_done_again_on_labels_that_others_have_changed() -> None:
     before = np.array([[1, 1, 0, 0, 0, 0]])
     drawn = np.array([[1, 0, 2, 2, 3, 0]])  # one pixel erased, objects 2 and 3 painted
     now = np.array([[1, 1, 0, 0, 0, 2]])  # another object 2
-    labels, next_label = rebase(before, drawn, now, taken={2, 9}, next_label=4)
+    labels, renamed = rebase(before, drawn, now, taken={2, 9}, next_label=4)
     assert labels.tolist() == [[1, 0, 4, 4, 3, 2]]
-    assert next_label == 5
+    assert renamed == {2: 4}
     assert now.tolist() == [[1, 1, 0, 0, 0, 2]]
-    same, next_label = rebase(before, before, now, taken={2}, next_label=3)
+    same, renamed = rebase(before, before, now, taken={2}, next_label=3)
     assert same.tolist() == now.tolist()
-    assert next_label == 3
+    assert renamed == {}

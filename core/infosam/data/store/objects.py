@@ -124,6 +124,14 @@ class ObjectTable:
         latest: int = self._database.rows("SELECT coalesce(max(id), 0) FROM journal")[0][0]
         return latest
 
+    def changed(self, image_id: int, since: int) -> set[int]:
+        """The ids of the objects of an image that have changed after a revision."""
+        query = (
+            "SELECT DISTINCT object_id FROM journal JOIN objects ON objects.id = object_id"
+            " WHERE journal.id > ? AND image_id = ?"
+        )
+        return {row[0] for row in self._database.rows(query, (since, image_id))}
+
     def at(self, revision: int) -> list[ObjectRecord]:
         """The objects of an earlier revision, oldest first, with the masks and prompts that they had then."""
         rows = self._database.rows(_AT_REVISION, (revision, revision, revision))
