@@ -99,7 +99,7 @@ class ViewerLayers:
     @property
     def image_name(self) -> str:
         """The name of the image that prompts would go to, usable or not; empty if none is open."""
-        return "" if self._image is None else str(self._image.name)
+        return "" if self._image is None or self._image not in self._images() else str(self._image.name)
 
     def is_open(self, shown: ShownImage) -> bool:
         """Whether the layer of an image is still in the viewer."""
@@ -111,7 +111,7 @@ class ViewerLayers:
         Raises:
             BadInputError: there is none, or it cannot be used; the message says what to do.
         """
-        if self._image is None:
+        if self._image is None or self._image not in self._images():  # napari tells of its removal later
             raise BadInputError("Open an image first.")
         shown = shown_image(self._image, self._viewer.dims)
         if any(
@@ -412,8 +412,7 @@ class ViewerLayers:
             self._active = active
         if isinstance(active, Image):
             self._follow(active)
-        elif self._image not in self._viewer.layers:
-            images = self._images()
+        elif self._image not in (images := self._images()):
             self._follow(images[-1] if images else None)
         self.view_changed.emit()
         self.mode_changed.emit()
