@@ -22,9 +22,7 @@ Box = tuple[float, float, float, float]
 
 
 _numbers: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
-_array_numbers: dict[
-    int, tuple[Callable[[], Any], int]
-] = {}  # by id: the array, while it lives, and its number
+_array_numbers: dict[int, tuple[Callable[[], Any], int]] = {}  # by id: an array that may be gone, its number
 _next_number = count(1)
 
 

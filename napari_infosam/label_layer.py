@@ -164,17 +164,14 @@ class LabelLayer:
         self.note(shown, stored)
 
     def hand_over(self, owner: str) -> None:
-        """Show objects of this project from now on: those of another are left out."""
-        if self.layer.metadata.get(OWNER_KEY) != owner:
-            self.clear()
+        """Show objects of this project from now on: those of another leave all slices."""
+        if self.layer.metadata[OWNER_KEY] == owner:
+            return
         self.layer.metadata[OWNER_KEY] = owner
-
-    def clear(self) -> None:
-        """Show no labels on any slice, and none as loaded."""
+        self._loaded.clear()
         with self._own_edit():
             # New zeros take memory only where they are written on.
             self.layer.data = np.zeros(self.layer.data.shape, self.layer.data.dtype)
-        self._loaded.clear()
 
     @property
     def _loaded(self) -> dict[ImageKey, Stored]:

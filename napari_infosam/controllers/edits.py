@@ -191,17 +191,20 @@ class LabelEditor:
     @property
     def has_labels(self) -> bool:
         """Whether the shown image, which need not have been entered yet, has a labels layer of ours."""
-        shown = self._session.shown
-        return shown is not None and self._layers.labels(shown, create=False) is not None
+        return self._canvas() is not None
 
     @property
     def has_strokes(self) -> bool:
         """Whether somebody painted on the shown image before what the project holds of it was drawn there."""
-        shown = self._session.shown
-        field = None if shown is None else self._layers.labels(shown, create=False)
+        shown, field = self._session.shown, self._canvas()
         if shown is None or field is None or field.loaded(shown) is not None:
             return False
         return bool(field.read(shown).any())
+
+    def _canvas(self) -> LabelLayer | None:
+        """The labels layer of the shown image, if there is one."""
+        shown = self._session.shown
+        return None if shown is None else self._layers.labels(shown, create=False)
 
     def _with_strokes(self, painted: Labels) -> Labels:
         """The labels of the project, and beside them what was painted before they were there to be seen: as

@@ -50,9 +50,7 @@ class RunRecord:
         now = datetime.now(UTC)
         folder = project.adapter_folder / f"{now:%Y%m%d-%H%M%S}-{model}-{config.peft}"
         options: dict[str, object] = {"model": model, "out": folder, "revision": project.revision}
-        options |= {name: getattr(config, name) for name in PASSED_ON}
-        if current is not None and current.is_dir():
-            options["current"] = current
+        options |= {name: getattr(config, name) for name in PASSED_ON} | {"current": current}
         arguments = ["adapt", str(project.folder)]
         for name, value in options.items():
             if value is not None:
@@ -65,7 +63,7 @@ class RunRecord:
         return python_module("infosam.cli", *self._usable_arguments(), "--events", "--watch-stdin", *extra)
 
     def _usable_arguments(self) -> list[str]:
-        """Without the adapter to compare with, where that has been deleted since."""
+        """Without the adapter to compare with, where that has been deleted."""
         arguments = list(self.arguments)
         if "--current" in arguments:
             place = arguments.index("--current")

@@ -46,12 +46,18 @@ class Run:
                 "train_images": recipe.train_images,
                 "training": recipe.training_of(self.method, self.data),
             }
-        for source in recipe.data:
+            key |= self._relation_key(key["training"])
+        return key
+
+    def _relation_key(self, training: dict[str, Any]) -> dict[str, Any]:
+        """How a relation module that is carried over was trained; its settings only where they are not
+        `training`, the run's own, so that runs which were made before they counted are still known."""
+        key: dict[str, Any] = {}
+        for source in self.recipe.data:
             if source.name == self.method.relation_from:
                 key["relation_from"] = [_data_key(source)]
-                training = recipe.training_of(self.method, source)
-                if training != key["training"]:
-                    key["relation_training"] = training
+                if (own := self.recipe.training_of(self.method, source)) != training:
+                    key["relation_training"] = own
         return key
 
     @property

@@ -95,6 +95,9 @@ def test_how_a_carried_over_relation_was_trained_decides_a_result(tmp_path: Path
     after = {(run.method.name, run.data.name, run.seed): run.id for run in runs_of(longer)}
     changed = {key for key, number in before.items() if after[key] != number}
     assert changed == {("LoRA", data, seed) for data in ("leaves", "cells") for seed in (0, 1)}
+    untrained = TEXT.replace('peft = "none"', 'peft = "none"\nrelation_from = "cells"')
+    ids = [run.id for run in runs_of(recipe_of(untrained, tmp_path))]
+    assert ids == [run.id for run in runs_of(recipe_of(TEXT, tmp_path))]  # nothing is carried over there
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,17 @@ def known(project: Project, viewer: ViewerModel) -> ImageRecord:
     return record
 
 
+def look_at_stack(
+    session: Session, worker: HeldWorker, plane: int = 1
+) -> tuple[ViewerModel, ImageController]:
+    """A viewer with a stack of three slices, one of which it shows."""
+    viewer = ViewerModel()
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8), name="stack")
+    viewer.dims.set_current_step(0, plane)
+    layers = ViewerLayers(viewer)
+    return viewer, ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+
+
 def test_looking_at_an_image_does_not_add_it(
     images: ImageController, session: Session, worker: HeldWorker, project: Project
 ) -> None:
@@ -423,11 +434,7 @@ def test_another_project_can_be_opened_although_the_last_stroke_cannot_be_record
 def test_what_was_painted_on_other_slices_is_recorded_when_they_are_seen(
     session: Session, worker: HeldWorker, project: Project, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    viewer = ViewerModel()
-    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
-    viewer.add_image(stack, name="stack")
-    layers = ViewerLayers(viewer)
-    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    viewer, images = look_at_stack(session, worker)
     session.prompting = True
     images.refresh()
     worker.run()
@@ -450,11 +457,7 @@ def test_what_was_painted_on_other_slices_is_recorded_when_they_are_seen(
 def test_looking_at_the_slices_of_an_annotated_stack_does_not_add_them(
     session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
 ) -> None:
-    viewer = ViewerModel()
-    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
-    viewer.add_image(stack, name="stack")
-    layers = ViewerLayers(viewer)
-    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    viewer, images = look_at_stack(session, worker)
     session.prompting = True
     images.refresh()
     worker.run()
@@ -556,12 +559,7 @@ def test_a_stack_that_is_annotated_is_not_annotated_across(
 def test_a_reload_loses_no_stroke_of_a_slice_that_has_not_been_seen(
     session: Session, worker: HeldWorker, project: Project, qtbot: QtBot
 ) -> None:
-    viewer = ViewerModel()
-    stack = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
-    viewer.add_image(stack, name="stack")
-    viewer.dims.set_current_step(0, 0)
-    layers = ViewerLayers(viewer)
-    images = ImageController(session, layers, cast(Any, worker), LabelEditor(session, layers))
+    viewer, images = look_at_stack(session, worker, plane=0)
     session.prompting = True
     images.refresh()
     worker.run()
