@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -35,6 +35,14 @@ class SceneBatch:
     points: Tensor
     boxes: Tensor
     dense: Tensor
+
+    def to(self, device: torch.device) -> SceneBatch:
+        """The batch on a device, but for `valid`, which says how much of it to clear."""
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
+            for name in ("images", "masks", "image_index", "points", "boxes", "dense")
+        }
+        return replace(self, **moved)
 
     def split(self, shares: int) -> list[SceneBatch]:
         """The batch in `shares` parts of nearly equal numbers of images."""
@@ -130,10 +138,16 @@ class _Steps(Dataset[SceneBatch]):
         return make_batch(self._seed, step, *self._settings)
 
 
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
 def batches(
     seed: int, steps: range, size: int, batch_size: int, prompts: int, workers: int
 ) -> Iterator[SceneBatch]:
     """The batches of these steps in order, made ahead by `workers` processes (0: made when asked for)."""
     dataset = _Steps(seed, size, batch_size, prompts)
-    loader = DataLoader(dataset, batch_size=None, sampler=list(steps), num_workers=workers)
+    loader = DataLoader(
+        dataset, batch_size=None, sampler=list(steps), num_workers=workers, worker_init_fn=_one_thread
+    )
     return cast(Iterator[SceneBatch], iter(loader))

@@ -69,12 +69,12 @@ def fit_lines(config: PretrainConfig, *, out: Path, known: Path) -> Iterator[tup
 
 @torch.no_grad()
 def _answers(model: SamModel, batch: SceneBatch) -> Answers:
-    device = model.device
+    batch = batch.to(model.device)
     height, width = model.embedding_size
-    target = low_resolution(batch.masks.to(device), (4 * height, 4 * width))
+    target = low_resolution(batch.masks, (4 * height, 4 * width))
     expert: LineExpert = model.sam.mask_decoder.lines
     with watched(expert) as calls, watched(expert.gate) as gates:
-        model.decode(model.encode(normalised(model, batch)), box_prompts(batch, device))
+        model.decode(model.encode(normalised(model, batch)), box_prompts(batch))
     ((inputs, (lines, _)),), (((evidence,), _),) = calls, gates
     return Answers(evidence, _score(torch.cat([inputs[2], lines], dim=1), target))
 

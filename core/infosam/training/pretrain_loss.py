@@ -78,7 +78,7 @@ def corrective_click(
     fullest = target >= target.amax(dim=(-2, -1), keepdim=True)
     clickable = torch.where(has_error[:, None, None], wrong, fullest).float()
     inner = -F.max_pool2d(-clickable.unsqueeze(1), 3, stride=1, padding=1).squeeze(1)
-    dice_roll = torch.rand(clickable.shape, generator=generator).to(clickable.device)
+    dice_roll = torch.rand(clickable.shape, generator=generator, device=generator.device)
     index = ((clickable + inner) * (0.5 + 0.5 * dice_roll)).flatten(1).argmax(dim=1, keepdim=True)
     labels = truth.flatten(1).gather(1, index) | ~has_error[:, None]
     width = clickable.shape[-1]
@@ -89,7 +89,7 @@ def corrective_click(
 def fed_back(output: DecoderOutput, generator: torch.Generator) -> Tensor:
     """The logits (N, 1, h, w) a user would go on from: token 0, or (half the time) the best-rated of 1-3."""
     best = output.iou[:, 1:].argmax(dim=1) + 1
-    take_best = torch.rand(len(best), generator=generator).to(best.device) < 0.5
+    take_best = torch.rand(len(best), generator=generator, device=generator.device) < 0.5
     choice = best * take_best
     return output.logits[torch.arange(len(best), device=best.device), choice].unsqueeze(1).detach().float()
 
@@ -115,22 +115,22 @@ def interactive_losses(
             if prompts.points is not None and prompts.labels is not None:
                 points = torch.cat([prompts.points, points], dim=1)
                 labels = torch.cat([prompts.labels, labels], dim=1)
-            shown = logits if torch.rand((), generator=generator) < _SHOW_LAST else None
+            is_shown = torch.rand((), generator=generator, device=generator.device) < _SHOW_LAST
+            shown = logits if is_shown else None
             prompts = replace(prompts, points=points, labels=labels, masks=shown)
     return losses
 
 
-def first_prompts(batch: SceneBatch, device: torch.device) -> list[tuple[PromptBatch, Tensor]]:
-    """The batch's objects in two groups, by a point and by a box in turn, with their indices (n,)."""
-    every = torch.arange(len(batch.masks))
-    by_box, by_point = every[0::3], every[torch.arange(len(every)) % 3 > 0]
-    labels = torch.ones(len(by_point), 1, dtype=torch.long, device=device)
-    image_index = batch.image_index.to(device)
-    points = PromptBatch(image_index[by_point], points=batch.points[by_point].to(device), labels=labels)
-    boxes = PromptBatch(image_index[by_box], boxes=batch.boxes[by_box].to(device))
+def first_prompts(batch: SceneBatch) -> list[tuple[PromptBatch, Tensor]]:
+    """The batch's objects in two groups, two by a point for one by a box, with their indices (n,)."""
+    every = torch.arange(len(batch.masks), device=batch.points.device)
+    by_box, by_point = every[every % 3 == 0], every[every % 3 > 0]
+    labels = torch.ones(len(by_point), 1, dtype=torch.long, device=every.device)
+    points = PromptBatch(batch.image_index[by_point], points=batch.points[by_point], labels=labels)
+    boxes = PromptBatch(batch.image_index[by_box], boxes=batch.boxes[by_box])
     return [(points, by_point), (boxes, by_box)]
 
 
-def box_prompts(batch: SceneBatch, device: torch.device) -> PromptBatch:
+def box_prompts(batch: SceneBatch) -> PromptBatch:
     """All of the batch's objects by their boxes."""
-    return PromptBatch(batch.image_index.to(device), boxes=batch.boxes.to(device))
+    return PromptBatch(batch.image_index, boxes=batch.boxes)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from infosam.models.pocket.build import PocketConfig, build_pocket
+from infosam.models.pocket.model import PocketModel
 from infosam.models.pocket.resize import resize_state
-from infosam.models.sam.adaptor import SamModel
 from infosam.training.pretrain_config import Part
 from infosam.training.pretrain_dense import DenseHead
 from infosam.training.pretrain_init import initialise
@@ -28,7 +28,7 @@ from infosam.types import BadInputError
 class PretrainState:
     """Model in training, the head that aids it, moving average and optimiser after `step` steps."""
 
-    model: SamModel
+    model: PocketModel
     dense: DenseHead
     average: dict[str, Tensor]
     optimizer: AdamW
@@ -44,12 +44,14 @@ class PretrainState:
         return _parameters(self.model, self.dense)
 
     def choose(self, part: Part) -> None:
-        """Let only this part ask for gradients."""
+        """Let only this part ask for gradients; the judge learns from masks as they are shown, all else from
+        masks as they are decoded."""
+        self.model.as_decoded = part == "all"
         for name, parameter in self.parameters().items():
             parameter.requires_grad_(part == "all" or ".judge." in name)
 
 
-def _parameters(model: SamModel, dense: DenseHead) -> dict[str, nn.Parameter]:
+def _parameters(model: PocketModel, dense: DenseHead) -> dict[str, nn.Parameter]:
     return {f"model.{n}": p for n, p in model.named_parameters()} | {
         f"dense.{n}": p for n, p in dense.named_parameters()
     }
@@ -89,7 +91,7 @@ def fresh_state(
     return PretrainState(model, dense, average, optimizer, 0, architecture)
 
 
-def _take_over(model: SamModel, known: Path) -> None:
+def _take_over(model: PocketModel, known: Path) -> None:
     try:
         tensors = {name: tensor.float() for name, tensor in load_file(known).items()}
     except (OSError, SafetensorError) as error:

@@ -46,44 +46,44 @@ def _gradients(
     batch: SceneBatch,
 ) -> tuple[tuple[Tensor | None, ...], dict[str, float]]:
     """The gradients of share `number` of a batch, and its losses; writes nothing that threads share."""
-    generator = torch.Generator().manual_seed((config.seed * 1_000_003 + state.step) * 64 + number)
-    loss, parts = _loss(config, state, batch, generator)
-    return torch.autograd.grad(loss, parameters, allow_unused=True), parts
+    device = state.model.device
+    generator = torch.Generator(device).manual_seed((config.seed * 1_000_003 + state.step) * 64 + number)
+    losses = _losses(config, state, batch.to(device), generator)
+    gradients = torch.autograd.grad(losses["loss"], parameters, allow_unused=True)
+    values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()  # one wait for a GPU
+    return gradients, dict(zip(losses, values, strict=True))
 
 
-def _loss(
+def _losses(
     config: PretrainConfig, state: PretrainState, batch: SceneBatch, generator: torch.Generator
-) -> tuple[Tensor, dict[str, float]]:
+) -> dict[str, Tensor]:
+    """Scalars: the "loss" to descend, what it is made of, and the IoU reached."""
     model, device = state.model, state.model.device
-    parts: dict[str, float] = {}
+    reached: dict[str, Tensor] = {}
     rounds: list[RoundLoss] = []
     use_bfloat16 = config.bf16 and has_fast_bfloat16(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
         embedding = model.encode(normalised(model, batch))
         height, width = model.embedding_size
-        target = low_resolution(batch.masks.to(device), (4 * height, 4 * width))
-        for kind, (prompts, index) in zip(("point", "box"), first_prompts(batch, device), strict=True):
+        target = low_resolution(batch.masks, (4 * height, 4 * width))
+        for kind, (prompts, index) in zip(("point", "box"), first_prompts(batch), strict=True):
             losses = interactive_losses(model, embedding, prompts, target[index], config.rounds, generator)
-            parts[f"iou_{kind}"] = float(losses[0].hit)
-            parts[f"iou_{kind}_corrected"] = float(losses[-1].hit)
+            reached |= {f"iou_{kind}": losses[0].hit, f"iou_{kind}_corrected": losses[-1].hit}
             rounds += losses
-        dense = dense_loss(state.dense(embedding.features), batch.dense.to(device))
-    single = torch.stack([part.single for part in rounds]).mean()
-    multi = torch.stack([part.multi for part in rounds]).mean()
-    iou = torch.stack([part.iou for part in rounds]).mean()
+        dense = dense_loss(state.dense(embedding.features), batch.dense)
+    single, multi, iou = (
+        torch.stack([getattr(part, name) for part in rounds]).mean() for name in ("single", "multi", "iou")
+    )
     loss = _IOU_WEIGHT * iou
     if config.part == "all":
         loss = loss + single + multi + dense
-    parts |= {
-        name: float(value.detach())
-        for name, value in (("single", single), ("multi", multi), ("iou_head", iou), ("dense", dense))
-    }
-    return loss, {"loss": float(loss.detach())} | parts
+    return {"loss": loss, **reached, "single": single, "multi": multi, "iou_head": iou, "dense": dense}
 
 
 def normalised(model: SamModel, batch: SceneBatch) -> Tensor:
-    """The images normalised as the model's `preprocess` does, zero in the padding."""
-    images = batch.images.to(model.device).float()
+    """The images normalised as the model's `preprocess` does, zero in the padding. The batch lies on its
+    device."""
+    images = batch.images.float()
     pixels: Tensor = (images - model.sam.pixel_mean) / model.sam.pixel_std
     for image, (height, width) in zip(pixels, batch.valid.tolist(), strict=True):
         image[:, height:] = 0

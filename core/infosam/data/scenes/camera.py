@@ -16,7 +16,7 @@ from infosam.data.scenes.texture import grain
 _REACH = 4  # pixels to each side of the blur's kernel
 _BLOCK = 8  # pixels a side of what JPEG compresses at once
 # How often pictures are shown as a tile of a larger one is (see `inference.tiles`): factor, share.
-_LOOKED_CLOSER = ((2, 0.12), (4, 0.06))
+_LOOKED_CLOSER = ((2, 0.18), (4, 0.08))
 
 
 def photograph(generator: Generator, image: Tensor, styles: Styles) -> Tensor:

@@ -23,6 +23,9 @@ MAX_OBJECTS = 40  # of one population
 _PARTS = 4  # of one object, at most
 _LINES, _BRANCHES, _STEPS = 3, 6, 40
 _VEINS = 9
+_CLUTTER = 160  # shapes
+_FINEST = 7.0  # pixels across the smallest of them
+MANY_LOOKS = 12
 _THINNEST = 1.0  # pixels
 _EDGE = 6  # pixels beyond an outline in which its soft edge ends
 
@@ -170,6 +173,24 @@ def veins(generator: Generator, whole: Population, first: int) -> Population:
     return Population([drawn], scene, torch.zeros_like(scene), first, parent=parent + whole.first)
 
 
+def clutter(generator: Generator, size: int, used: Tensor, first: int) -> Population:
+    """Shapes of all sizes and many looks over each other in the scenes `used` (B,), few large and many small
+    ones, as things hide each other in photographs (Lee, Mumford and Huang 2001, "Occlusion models for natural
+    images")."""
+    shown = torch.arange(_CLUTTER, device=used.device) < integers(
+        generator, (len(used), 1), _CLUTTER // 4, _CLUTTER + 1
+    )
+    scene, _ = torch.nonzero(shown & used[:, None], as_tuple=True)
+    shape = tuple(scene.shape)
+    # Twice as large is half as many.
+    diameter = _FINEST / uniform(generator, shape, _FINEST / (0.8 * size), 1)
+    kind = random_kinds(generator, shape)
+    centre = uniform(generator, (len(scene), 2), -0.05 * size, 1.05 * size)
+    closed = Closed(kind, centre, diameter, random_outlines(generator, kind, diameter))
+    group = integers(generator, shape, 0, MANY_LOOKS)
+    return Population([_stamps(closed, scene, first)], scene, group, first, closed=closed)
+
+
 def lines(generator: Generator, size: int, used: Tensor, first: int) -> Population:
     """Cracks, vessels, roads or filaments; a trunk with its branches is one object."""
     scene, slot = torch.nonzero(
@@ -180,6 +201,8 @@ def lines(generator: Generator, size: int, used: Tensor, first: int) -> Populati
     n = len(scene)
     jagged = torch.tensor((0.05, 0.15, 0.4, 0.8), device=used.device)[integers(generator, (n,), 0, 4)]
     width = log_uniform(generator, (n,), _THINNEST, max(size / 20, 4))
+    fine = log_uniform(generator, (n,), _THINNEST, 2.5)
+    width = torch.where(chance(generator, (n,), 0.4), fine, width)
     step = uniform(generator, (n,), 3, max(size / 28, 4))
     trunk = wandering(
         generator,

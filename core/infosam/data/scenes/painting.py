@@ -13,7 +13,7 @@ from infosam.data.scenes.style import Styles
 from infosam.data.scenes.texture import grain, mosaic, random_textures, smooth_field
 
 TEXTURES = 3  # per scene; the first is that of the background
-_LOOKS = 2  # per population
+LOOKS = 2  # per population
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,17 @@ class Looks:
 
 
 def random_looks(
-    generator: Generator, styles: Styles, scene: Tensor, group: Tensor, strength: float = 1.0
+    generator: Generator,
+    styles: Styles,
+    scene: Tensor,
+    group: Tensor,
+    strength: float = 1.0,
+    looks: int = LOOKS,
 ) -> Looks:
-    """Looks for objects of (N,) scenes and groups: members of a group resemble each other."""
+    """Looks for objects of (N,) scenes and groups below `looks`: members of a group resemble each other. Of
+    many groups, half are brighter than the background and half darker."""
     count = len(styles.background)
-    shape = (count, _LOOKS)
+    shape = (count, looks)
 
     def between(limits: Tensor) -> Tensor:
         return uniform(generator, shape, limits[:, :1], limits[:, 1:])
@@ -46,7 +52,7 @@ def random_looks(
     step = step * strength
     sign = torch.where(styles.bright, 1.0, -1.0)[:, None]
     sign = torch.where(
-        chance(generator, shape, 0.12) & ~styles.add[:, None] & (low > 0.02)[:, None], -sign, sign
+        chance(generator, shape, 0.12 if looks <= LOOKS else 0.5) & ~styles.add[:, None] & (low > 0.02)[:, None], -sign, sign
     )
     hue = normal(generator, (*shape, 3)) * styles.hue[:, None, None]
     amplitude = between(styles.texture)

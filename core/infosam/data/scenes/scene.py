@@ -11,8 +11,17 @@ from torch import Generator, Tensor
 
 from infosam.data.scenes.camera import photograph
 from infosam.data.scenes.draw import chance, choice, log_uniform, uniform
-from infosam.data.scenes.layout import Population, lines, objects, parts, typical_size, veins
-from infosam.data.scenes.painting import background, paint, random_looks
+from infosam.data.scenes.layout import (
+    MANY_LOOKS,
+    Population,
+    clutter,
+    lines,
+    objects,
+    parts,
+    typical_size,
+    veins,
+)
+from infosam.data.scenes.painting import LOOKS, background, paint, random_looks
 from infosam.data.scenes.stamps import Layer, compose
 from infosam.data.scenes.style import random_styles
 from infosam.data.scenes.texture import mosaic, smooth_field
@@ -22,8 +31,15 @@ MIN_AREA = 12
 MIN_SIZE = 32
 MAX_SHARE = 0.97  # of the image, for one object
 
-_PLOTS = {"objects": 0.46, "two populations": 0.21, "lines": 0.12, "objects and lines": 0.14, "mosaic": 0.07}
-_OBJECTS, _TWO, _LINES, _BOTH, _MOSAIC = range(len(_PLOTS))
+_PLOTS = {
+    "objects": 0.4,
+    "two populations": 0.18,
+    "lines": 0.12,
+    "objects and lines": 0.14,
+    "mosaic": 0.06,
+    "clutter": 0.1,
+}
+_OBJECTS, _TWO, _LINES, _BOTH, _MOSAIC, _CLUTTER = range(len(_PLOTS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +112,7 @@ class _Canvas:
         """How many objects there are so far, and the number of the next."""
         return sum(len(scene) for scene in self.scenes)
 
-    def add(self, population: Population, strength: float = 1.0) -> None:
+    def add(self, population: Population, strength: float = 1.0, looks: int = LOOKS) -> None:
         """Paint a population. Its objects hide others, unless they add light, or let what is below
         through."""
         parent = None
@@ -104,17 +120,26 @@ class _Canvas:
             inside = torch.cat([population.parent.new_full((population.first,), -1), population.parent])
             parent = (self._map_of(int(population.parent.min())), inside) if len(population.parent) else None
         layer = compose(population.stamps, (self.count, self.size), self.styles.soft, parent)
-        self.paint(layer, population.scene, population.group, population.parent is not None, strength)
+        nested = population.parent is not None
+        self.paint(layer, population.scene, population.group, nested, strength, looks)
 
-    def paint(self, layer: Layer, scene: Tensor, group: Tensor, nested: bool, strength: float) -> None:
+    def paint(
+        self,
+        layer: Layer,
+        scene: Tensor,
+        group: Tensor,
+        nested: bool = False,
+        strength: float = 1.0,
+        looks: int = LOOKS,
+    ) -> None:
         """Paint the objects of (N,) scenes and groups that `layer` shows."""
         first = self.painted
-        looks = random_looks(self.generator, self.styles, scene, group, strength)
+        drawn = random_looks(self.generator, self.styles, scene, group, strength, looks)
         self.image = paint(
-            self.generator, self.image, self.textures, layer, looks, first, self.styles, nested
+            self.generator, self.image, self.textures, layer, drawn, first, self.styles, nested
         )
         if not nested:
-            hides = ~self.styles.add[scene] & (looks.keep < 1)
+            hides = ~self.styles.add[scene] & (drawn.keep < 1)
             hidden = (layer.ids >= 0) & torch.cat([hides, hides.new_zeros(1)])[
                 (layer.ids - first).clamp(min=-1)
             ]
@@ -159,9 +184,10 @@ def _paint(generator: Generator, count: int, size: int) -> Scenes:
     canvas = _Canvas(generator, count, size)
     plot = choice(generator, (count,), list(_PLOTS.values()))
     _paint_mosaic(canvas, plot == _MOSAIC)
+    canvas.add(clutter(generator, size, plot == _CLUTTER, canvas.painted), looks=MANY_LOOKS)
     under = chance(generator, (count,), 0.5)
     canvas.add(lines(generator, size, (plot == _BOTH) & under, canvas.painted), strength=1.2)
-    for used in (plot != _LINES) & (plot != _MOSAIC), plot == _TWO:
+    for used in (plot == _OBJECTS) | (plot == _TWO) | (plot == _BOTH), plot == _TWO:
         diameter = typical_size(generator, count, size)
         population = objects(generator, size, diameter, used, canvas.styles.round, canvas.painted)
         canvas.add(population)
@@ -189,7 +215,7 @@ def _paint_mosaic(canvas: _Canvas, used: Tensor) -> None:
     layer.halo[tiled] = torch.where(depth > -canvas.styles.soft[tiled, None, None] / 2, number, -1)
     layer.depth[tiled] = depth
     scene = present // max(cells.cells, 1)
-    canvas.paint(layer, scene, torch.zeros_like(scene), nested=False, strength=1.0)
+    canvas.paint(layer, scene, torch.zeros_like(scene))
 
 
 def make_scene(size: int, seed: int) -> Scene:

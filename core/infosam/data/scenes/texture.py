@@ -26,6 +26,8 @@ def filtered_noise(generator: Generator, size: int, amplitude: Tensor) -> Tensor
     white = normal(generator, (*amplitude.shape, 2))
     spectrum = torch.view_as_complex(white * amplitude[..., None])
     spectrum[:, 0, 0] = 0
+    if len(spectrum) == 0:  # which not every FFT library takes
+        return torch.zeros(0, size, size, device=amplitude.device)
     field: Tensor = torch.fft.irfft2(spectrum, s=(size, size))
     return field / field.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-6)
 

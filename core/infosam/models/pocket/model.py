@@ -93,6 +93,8 @@ class PocketModel(SamModel):
     # Drawn more firmly, an answer outlives the clicks that correct it. Of 1, 1.5, 2, 2.5 and 3, tried on the
     # sets of `benchmarks/pocket_real.py`: with 1.5 every click helps on each of them, on other images, too.
     answer_logit = 1.5
+    # Masks as they are decoded: the decoder learns on these, and what box prompts add was chosen afterwards.
+    as_decoded = False
 
     def decode(self, embedding: ImageEmbedding, prompts: PromptBatch) -> DecoderOutput:
         height, width = self.embedding_size
@@ -114,7 +116,7 @@ class PocketModel(SamModel):
         half, _, found = own.high_res[:3]
         drawn = _shown(half, prompts)
         decoder = self.sam.mask_decoder
-        if prompts.boxes is None:
+        if prompts.boxes is None or self.as_decoded:
             logits = output.logits + drawn
         else:
             logits = _BELIEF * output.logits + drawn
