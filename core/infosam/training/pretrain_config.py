@@ -99,7 +99,8 @@ GPU = PretrainConfig(
     score_every=2000,
     save_every=500,
 )
-"""Ten times as many scenes as the default, for a GPU beside 16 cores that draw them: 20 minutes on an H100."""
+"""Ten times as many scenes as the default, for a GPU beside 16 cores that draw them: 20 minutes on an
+H100."""
 
 JUDGE = PretrainConfig(stages=(Stage(256, 4, 1000),), rounds=1, lr=1e-3, part="judge")
 """Trains the judge of known weights, at the size that they ship with: 15 minutes on two idle cores."""

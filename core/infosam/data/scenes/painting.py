@@ -52,7 +52,11 @@ def random_looks(
     step = step * strength
     sign = torch.where(styles.bright, 1.0, -1.0)[:, None]
     sign = torch.where(
-        chance(generator, shape, 0.12 if looks <= LOOKS else 0.5) & ~styles.add[:, None] & (low > 0.02)[:, None], -sign, sign
+        chance(generator, shape, 0.12 if looks <= LOOKS else 0.5)
+        & ~styles.add[:, None]
+        & (low > 0.02)[:, None],
+        -sign,
+        sign,
     )
     hue = normal(generator, (*shape, 3)) * styles.hue[:, None, None]
     amplitude = between(styles.texture)
