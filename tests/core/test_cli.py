@@ -287,6 +287,7 @@ def test_pretrain_stops_after_its_minutes_with_weights(tmp_path: Path) -> None:
     ("arguments", "names"),
     [
         (["--judge", "--lines", "--from", "w"], "give one of them"),
+        (["--gpu", "--judge", "--from", "w"], "give one of them"),
         (["--lines"], "name them with --from"),
         (["--judge"], "name them with --from"),
         (["--lines", "--from", "w", "--minutes", "3"], "leave --minutes"),

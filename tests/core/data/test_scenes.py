@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from infosam.data.scenes import Scene, make_scene, scenes
-from infosam.data.scenes.layout import objects
+from infosam.data.scenes.layout import MANY_LOOKS, clutter, objects
 from infosam.data.scenes.shapes import ELLIPSE
+from infosam.data.scenes.texture import smooth_field
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,20 @@ def test_all_objects_of_a_round_scene_are_ellipses() -> None:
     kinds = [set(population.closed.kind[population.scene == scene].tolist()) for scene in range(8)]
     assert all(own == {ELLIPSE} for own in kinds[:4])
     assert set.union(*kinds[4:]) - {ELLIPSE}
+
+
+def test_clutter_is_many_small_shapes_and_few_large_ones_of_many_looks() -> None:
+    used = torch.tensor([True, False, True, True])
+    shapes = clutter(torch.Generator().manual_seed(0), 256, used, first=0)
+    assert shapes.closed is not None
+    assert set(shapes.scene.tolist()) == {0, 2, 3}
+    assert set(shapes.group.tolist()) == set(range(MANY_LOOKS))
+    diameter = shapes.closed.diameter
+    assert 6 < float(diameter.min()) < 8
+    assert 100 < float(diameter.max()) <= 0.8 * 256
+    counts = [int(((diameter >= low) & (diameter < 2 * low)).sum()) for low in (7, 14, 28, 56)]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_no_texture_at_all_is_no_error() -> None:
+    assert smooth_field(torch.Generator(), 32, torch.zeros(0)).shape == (0, 32, 32)

@@ -224,6 +224,14 @@ def test_a_line_a_pixel_wide_is_not_lost_at_low_resolution() -> None:
     assert block[5, 2] == 0.5  # a pixel that the block covers by half
 
 
+def test_the_decoder_learns_on_masks_as_it_makes_them_and_the_judge_on_masks_as_they_are_shown() -> None:
+    state = fresh_state(TINY, 0.05, torch.device("cpu"))
+    for part, as_decoded in (("all", True), ("judge", False)):
+        state.choose(part)
+        assert state.model.as_decoded is as_decoded
+    assert not build_pocket(TINY).as_decoded
+
+
 def test_the_judge_learns_and_leaves_every_mask_as_it_was(tmp_path: Path) -> None:
     torch.manual_seed(0)
     known = build_pocket(TINY)

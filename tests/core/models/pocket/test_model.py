@@ -95,6 +95,20 @@ def test_the_decoders_answer_is_added_to_what_was_drawn(
     assert torch.equal(output.tokens, plain.tokens)
 
 
+def test_masks_as_decoded_are_neither_halved_nor_mixed_with_lines(
+    model: PocketModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding = model.encode(torch.zeros(1, 3, 64, 64))
+    shown = model.decode(embedding, BOX)
+    model.as_decoded = True
+    output = model.decode(embedding, BOX)
+    assert not torch.allclose(output.logits, shown.logits)
+    monkeypatch.setattr(PocketModel, "_finish", SamModel._finish)
+    torch.testing.assert_close(
+        output.logits, model.decode(embedding, BOX).logits + draw_prompts(BOX, 64, (32, 32))
+    )
+
+
 def test_prompts_of_a_batch_do_not_see_each_other(model: PocketModel) -> None:
     embedding = model.encode(torch.zeros(1, 3, 64, 64))
     two = PromptBatch(
