@@ -48,14 +48,15 @@ class SceneBatch:
         """The batch in `shares` parts of nearly equal numbers of images."""
         prompts = len(self.masks) // len(self.images)
         parts = []
-        for images in torch.arange(len(self.images)).chunk(shares):
-            objects = slice(int(images[0]) * prompts, (int(images[-1]) + 1) * prompts)
+        for numbers in torch.arange(len(self.images)).chunk(shares):
+            first, end = int(numbers[0]), int(numbers[-1]) + 1
+            images, objects = slice(first, end), slice(first * prompts, end * prompts)  # views, no copies
             parts.append(
                 SceneBatch(
                     images=self.images[images],
                     valid=self.valid[images],
                     masks=self.masks[objects],
-                    image_index=self.image_index[objects] - int(images[0]),
+                    image_index=self.image_index[objects] - first,
                     points=self.points[objects],
                     boxes=self.boxes[objects],
                     dense=self.dense[images],

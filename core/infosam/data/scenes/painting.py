@@ -13,7 +13,7 @@ from infosam.data.scenes.style import Styles
 from infosam.data.scenes.texture import grain, mosaic, random_textures, smooth_field
 
 TEXTURES = 3  # per scene; the first is that of the background
-LOOKS = 2  # per population
+LOOKS = 2  # per population, but for clutter
 
 
 @dataclass(frozen=True, eq=False)
