@@ -80,6 +80,11 @@ class Prompt:
         return not self.points and self.box is None and self.mask is None
 
     @property
+    def positive(self) -> list[tuple[float, float]]:
+        """The clicks that say yes."""
+        return [point for point, label in zip(self.points, self.labels, strict=True) if label == 1]
+
+    @property
     def is_ambiguous(self) -> bool:
         """A single click says little of what is meant: SAM offers several masks for it."""
         return len(self.points) == 1 and self.box is None and self.resembled is None

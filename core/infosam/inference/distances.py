@@ -31,8 +31,9 @@ FAR_COST = 0.1
 class Answer:
     """What the decoder said of one prompt, in the frame of `tile`: (K, 4h, 4w) logits, (K,) predicted IoU.
 
-    line: the single-mask output at image resolution, (1, H, W), where that is a line seen part by part from
-    nearer (`thin.py`).
+    K: the single-mask output, then the three for an ambiguous prompt; one alone where the prompt is not
+    ambiguous for the model, such as a click for one that was adapted to lines.
+    line: the single-mask output at image resolution, (1, H, W), where that is a line (`thin.py`).
     """
 
     logits: Tensor
@@ -45,14 +46,16 @@ class Answer:
         return replace(self, logits=self.logits[:1], iou=self.iou[:1])
 
     def several(self) -> Answer:
-        """The multi-mask outputs, the best first as the model judges them."""
+        """The multi-mask outputs, the best first as the model judges them; the only output where there is
+        one."""
+        if len(self.iou) == 1:
+            return self
         order = 1 + torch.argsort(self.iou[1:], descending=True, stable=True)
         return Answer(self.logits[order], self.iou[order], self.tile)
 
     def best(self) -> Answer:
         """The best of the multi-mask outputs."""
-        several = self.several()
-        return Answer(several.logits[:1], several.iou[:1], self.tile)
+        return self.several().single()
 
     def shown(self, model: PromptableModel) -> Tensor:
         """The logits where they show the image, (K, h, w), and not the padding of the model's input."""

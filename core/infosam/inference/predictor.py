@@ -127,7 +127,8 @@ class Predictor:
             mask: (H, W) bool at image resolution, or (h, w) low-resolution logits of an earlier answer. A
                 bool mask is resized as the image is, averaged down to low resolution, and its covered
                 fraction f becomes the logit 10 * (2 f - 1); the padding of the image is background.
-            multimask: three candidate masks, or only the one of the single-mask token.
+            multimask: three candidate masks, or only the one of the single-mask token. Clicks on lines have
+                one either way, with a model that was adapted to lines.
             answer: (H, W) bool, the earlier answer that the last points correct, in place of a mask. The
                 official predictors would be given its logits as the mask.
 

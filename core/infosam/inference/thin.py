@@ -5,7 +5,9 @@ A tile is chosen for the length of its object, on which a line may be narrower t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from scipy.ndimage import find_objects, label
 from torch import Tensor
 
 from infosam.inference.distances import Answer
-from infosam.inference.tiles import Box, Shape, Tile, cover, deepest_level, within
+from infosam.inference.tiles import Box, Shape, Tile, box_around, cover, deepest_level, within
 from infosam.models.base import PromptableModel
 from infosam.types import BoolArray, Prompt
 
@@ -30,6 +32,8 @@ _SPECK = 0.1
 # adapter to cracks gains 0.03 IoU by box on cracks by looking for lines, and loses 0.04, 0.04 and 0.03 in
 # ultrasound, on soybean and on nuclei; without this it gained as much, and lost 0.19, 0.11 and 0.08.
 _SPAN = 0.5
+# Pixels of the image by which a click may miss a line that it is meant for.
+_AIM = 4
 
 
 def tiles_along(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Shape) -> list[Tile]:
@@ -65,6 +69,36 @@ def line_of(
     return line if _is_drawn(model, seen) or _spans(line, prompt) else None
 
 
+def box_for_line(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Shape) -> Prompt | None:
+    """Clicks with the box in which the lines through them are looked for, as large as the model was adapted
+    to; None for other prompts, where the answer so far is believed, and for a model that was not adapted to
+    lines.
+
+    What was answered before is not given on: lines are found anew, through all clicks.
+    """
+    clicks = prompt.positive
+    if model.object_sizes is None or not clicks or prompt.box is not None or prompt.mask is not None:
+        return None
+    r0, c0, r1, c1 = box_around(clicks, model.object_sizes.extent)
+    box = (max(r0, 0.0), max(c0, 0.0), min(r1, shape[0]), min(c1, shape[1]))
+    if box[0] >= box[2] or box[1] >= box[3] or not _is_expected(model, box, math.inf):
+        return None
+    return None if seen.best().iou[0] >= _BELIEVED else replace(prompt, box=box, answer=None)
+
+
+def line_through(model: PromptableModel, prompt: Prompt, seen: Answer, logits: Tensor) -> Tensor | None:
+    """The pieces of a line that were clicked, (1, H, W) logits; None if there is no line, or none was
+    clicked.
+
+    seen: the answer to `box_for_line`. logits: (1, H, W), the same at image resolution.
+    """
+    if seen.line is None and not is_line(_mask_of(logits), max(seen.pixel(model))):
+        return None
+    pieces, _ = _pieces(logits)
+    clicked = _clicked(pieces, prompt)
+    return _only(logits, pieces, clicked) if clicked.any() else None
+
+
 def joined(logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]) -> Tensor:
     """Logits (1, H, W) where no part was seen from nearer, and else those of the parts, (1, h, w) each, which
     count the less, the closer to the edge of their tile: they do not know how the line goes on there."""
@@ -87,13 +121,26 @@ def without_specks(logits: Tensor, prompt: Prompt) -> Tensor:
     """Logits (1, H, W) of a line without pieces that are short beside the longest, but for those that were
     clicked."""
     pieces, lengths = _pieces(logits)
-    kept = np.array([False, *(length >= _SPECK * max(lengths) for length in lengths)])
-    height, width = pieces.shape
-    for (row, column), sign in zip(prompt.points, prompt.labels, strict=True):
-        if sign == 1 and 0 <= round(row) < height and 0 <= round(column) < width:
-            kept[pieces[round(row), round(column)]] = True
-    speck = torch.from_numpy((pieces > 0) & ~kept[pieces]).to(logits.device)
-    return torch.where(speck, -logits, logits)
+    long = [False, *(length >= _SPECK * max(lengths) for length in lengths)]
+    return _only(logits, pieces, long | _clicked(pieces, prompt))
+
+
+def _clicked(pieces: NDArray[np.int32], prompt: Prompt) -> BoolArray:
+    """Which pieces, by their numbers, lie under the clicks that say yes, or as near as one can aim."""
+    clicked = np.zeros(pieces.max(initial=0) + 1, bool)
+    for row, column in prompt.positive:
+        rows, columns = (
+            slice(max(0, round(place) - _AIM), max(0, round(place) + _AIM + 1)) for place in (row, column)
+        )
+        clicked[pieces[rows, columns]] = True
+    clicked[0] = False
+    return clicked
+
+
+def _only(logits: Tensor, pieces: NDArray[np.int32], kept: BoolArray) -> Tensor:
+    """Logits (1, H, W) without the pieces that are not kept."""
+    dropped = torch.from_numpy((pieces > 0) & ~kept[pieces]).to(logits.device)
+    return torch.where(dropped, -logits, logits)
 
 
 def _spans(logits: Tensor, prompt: Prompt) -> bool:

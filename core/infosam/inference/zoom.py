@@ -14,7 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
-from infosam.inference.thin import line_of, tiles_along
+from infosam.inference.thin import box_for_line, line_of, line_through, tiles_along
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -43,7 +43,8 @@ def answer(
     are looked at from every distance, and answered from where the best mask is seen (`best_answer`), rather
     near to where the object is expected: on the whole image, or, for a model that was adapted to objects of a
     known extent, on the level that suits such an object. A thin line in a box is looked at once more, part by
-    part, from nearer (`thin.py`).
+    part, from nearer, and a model that was adapted to lines answers clicks with the lines through them
+    (`thin.py`).
 
     Args:
         model: decodes.
@@ -55,12 +56,8 @@ def answer(
     if zoom == "off":
         return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
     frames = [_in_frame(model, prompt, shape) for prompt in prompts]
-    tiles = [_tiles(model, prompt, shape) for prompt in frames]
-    found = [
-        best_answer(model, looks, _expected_level(model, prompt, shape), shape)
-        for prompt, looks in zip(frames, _looks(model, embed, frames, tiles), strict=True)
-    ]
-    return _along_lines(model, embed, shape, frames, found)
+    found = _from_near(model, embed, shape, frames)
+    return _through_clicks(model, embed, shape, frames, found)
 
 
 def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
@@ -97,7 +94,7 @@ def _tiles(model: PromptableModel, prompt: Prompt, shape: Shape) -> list[Tile]:
         box = tight_box(prompt.resembled)
     if box is not None:
         return [tile_for(_around(box, prompt), shape, model.image_size)]
-    clicked = _positive(prompt)
+    clicked = prompt.positive
     if not clicked:
         return [whole(shape)]
     clicks = box_around(clicked, 1.0)
@@ -107,10 +104,25 @@ def _tiles(model: PromptableModel, prompt: Prompt, shape: Shape) -> list[Tile]:
 
 def _expected_level(model: PromptableModel, prompt: Prompt, shape: Shape) -> int:
     """The level on which the object of clicks is expected."""
-    clicked = _positive(prompt)
+    clicked = prompt.positive
     if model.object_sizes is None or not clicked:
         return 0
     return tile_for(box_around(clicked, model.object_sizes.extent), shape, model.image_size).level
+
+
+def _from_near(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    shape: Shape,
+    prompts: Sequence[Prompt],
+) -> list[Answer]:
+    """Answers from as close as each prompt says that its object asks for."""
+    tiles = [_tiles(model, prompt, shape) for prompt in prompts]
+    found = [
+        best_answer(model, looks, _expected_level(model, prompt, shape), shape)
+        for prompt, looks in zip(prompts, _looks(model, embed, prompts, tiles), strict=True)
+    ]
+    return _along_lines(model, embed, shape, prompts, found)
 
 
 def _along_lines(
@@ -127,6 +139,27 @@ def _along_lines(
         parts = [(look.tile, _on_tile(model, look.single())) for look in looks]
         line = line_of(model, prompt, seen, to_image(model, seen.single(), shape), parts) if parts else None
         found.append(replace(seen, line=line))
+    return found
+
+
+def _through_clicks(
+    model: PromptableModel,
+    embed: Callable[[Tile], ImageEmbedding],
+    shape: Shape,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Answer],
+) -> list[Answer]:
+    """The answers, but the lines through the clicks where lines are expected and found."""
+    boxed = [box_for_line(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
+    lines = iter(_from_near(model, embed, shape, [prompt for prompt in boxed if prompt is not None]))
+    found = []
+    for prompt, seen, asked in zip(prompts, answers, boxed, strict=True):
+        found.append(seen)
+        if asked is not None:
+            answered = next(lines).single()
+            line = line_through(model, prompt, answered, to_image(model, answered, shape))
+            if line is not None:
+                found[-1] = replace(answered, line=line)
     return found
 
 
@@ -168,19 +201,14 @@ def _answers(
 def _around(box: Box, prompt: Prompt) -> Box:
     """The box, made large enough to hold the clicks that say yes."""
     r0, c0, r1, c1 = box
-    rows = [row for row, _ in _positive(prompt)]
-    columns = [column for _, column in _positive(prompt)]
+    rows = [row for row, _ in prompt.positive]
+    columns = [column for _, column in prompt.positive]
     return (
         min([r0, *rows]),
         min([c0, *columns]),
         max([r1, *(row + 1 for row in rows)]),
         max([c1, *(column + 1 for column in columns)]),
     )
-
-
-def _positive(prompt: Prompt) -> list[tuple[float, float]]:
-    """The clicks that say yes."""
-    return [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
 
 
 def _in_frame(model: PromptableModel, prompt: Prompt, shape: Shape) -> Prompt:

@@ -8,7 +8,6 @@ import math
 from infosam.types import RunMode
 
 _MIN_STEPS, _MAX_STEPS = 60, 600
-_STEPS_PER_OBJECT = 2
 _OFFICIAL_EPOCHS = 10
 _RELEASED_LR, _POCKET_LR = 2e-4, 5e-4
 _DECODER_SHARE = 0.2
@@ -19,11 +18,13 @@ def default_steps(n_objects: int, batch_size: int, mode: RunMode) -> int:
     """The number of optimiser steps when the configuration names none.
 
     `official` and `paper`: ten epochs over the training samples, the last incomplete batch of each dropped
-    (the released scripts). `clean`: enough passes over few labels, and a bounded time for many: 60 to 600
-    steps.
+    (the released scripts). `clean`: a step for each object, but at least 60, enough for few labels, and at
+    most 600, a bounded time for many. With sam_pocket on ten images with 48 nuclei, 60, 72 and 96 steps are
+    equal (0.766, 0.766 and 0.763 IoU by click, 0.876, 0.875 and 0.875 by box, three seeds); in ultrasound,
+    with fewer objects, 200 steps gain 0.02 by click over 60 and lose 0.005 by box (one seed).
     """
     if mode == "clean":
-        return min(_MAX_STEPS, max(_MIN_STEPS, _STEPS_PER_OBJECT * n_objects))
+        return min(_MAX_STEPS, max(_MIN_STEPS, n_objects))
     return _OFFICIAL_EPOCHS * max(1, n_objects // batch_size)
 
 

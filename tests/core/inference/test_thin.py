@@ -212,3 +212,44 @@ def test_a_line_that_was_clicked_is_not_followed(
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [clicked], "auto")
     assert seen.line is None
     assert len(scripted.tiles) == 5  # one of each level
+
+
+BLOBS, LINES = BLOB.copy(), curve(4)
+BLOBS[650:750, 80:900] = LINES[700:704, 80:900] = True
+BESIDE, ON_THE_SECOND, NOWHERE = (335.0, 400.0), (702.0, 500.0), (500.0, 500.0)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "near", "believed", "width", "shown"),
+    [
+        ([BESIDE], LINES, 0.3, 4.0, curve(4)),
+        ([BESIDE, ON_THE_SECOND], LINES, 0.3, 4.0, LINES),
+        ([NOWHERE], LINES, 0.3, 4.0, None),  # no line is clicked
+        ([BESIDE], LINES, 0.9, 4.0, None),  # the answer is believed
+        ([BESIDE], BLOB, 0.3, 4.0, None),  # there is no line
+        ([BESIDE], LINES, 0.3, 200.0, None),  # adapted to blobs
+        ([BESIDE], LINES, 0.3, None, None),  # adapted to nothing
+    ],
+)
+def test_a_model_that_knows_lines_answers_clicks_with_those_through_them(
+    model: PromptableModel,
+    monkeypatch: pytest.MonkeyPatch,
+    clicks: list[tuple[float, float]],
+    near: np.ndarray,
+    believed: float,
+    width: float | None,
+    shown: np.ndarray | None,
+) -> None:
+    scripted = Scripted({0: BLOBS} | dict.fromkeys(range(1, 5), near), believed)
+    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    if width is not None:
+        monkeypatch.setattr(model, "object_sizes", ObjectSizes(900.0, 1.0, width))
+    prompt = Prompt(points=tuple(clicks), labels=(1,) * len(clicks))
+    (seen,) = answer(model, no_embedding, (SIDE, SIDE), [prompt], "auto")
+    assert (seen.line is not None) is (shown is not None)
+    assert len(seen.several().iou) == (3 if shown is None else 1)
+    if shown is not None:
+        mask = (to_image(model, seen.several(), (SIDE, SIDE))[0] > 0).numpy()
+        assert mask[shown].mean() > 0.9
+        assert mask[600:].any() == shown[600:].any()
+        assert mask.sum() < 4 * shown.sum()  # as coarse as the raster

@@ -34,7 +34,7 @@ def test_the_pocket_model_learns_faster_in_clean_mode_only() -> None:
 
 
 def test_clean_steps_are_bounded() -> None:
-    few, some, many = (default_steps(count, 8, "clean") for count in (2, 50, 5000))
+    few, some, many = (default_steps(count, 8, "clean") for count in (2, 90, 5000))
     assert 0 < few < some < many
     assert default_steps(100_000, 8, "clean") == many
     assert default_steps(3, 8, "official") == 10
