@@ -86,17 +86,14 @@ def box_for_line(model: PromptableModel, prompt: Prompt, seen: Answer, shape: Sh
     return None if seen.best().iou[0] >= _BELIEVED else replace(prompt, box=box, answer=None)
 
 
-def line_through(model: PromptableModel, prompt: Prompt, seen: Answer, logits: Tensor) -> Tensor | None:
-    """The pieces of a line that were clicked, (1, H, W) logits; None if there is no line, or none was
-    clicked.
-
-    seen: the answer to `box_for_line`. logits: (1, H, W), the same at image resolution.
-    """
-    if seen.line is None and not is_line(_mask_of(logits), max(seen.pixel(model))):
+def line_through(prompt: Prompt, seen: Answer) -> Answer | None:
+    """The answer to `box_for_line` with those pieces of its line that were clicked; None if it is no line, or
+    none was."""
+    if seen.line is None:
         return None
-    pieces, _ = _pieces(logits)
+    pieces, _ = _pieces(seen.line)
     clicked = _clicked(pieces, prompt)
-    return _only(logits, pieces, clicked) if clicked.any() else None
+    return replace(seen.single(), line=_only(seen.line, pieces, clicked)) if clicked.any() else None
 
 
 def joined(logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]) -> Tensor:

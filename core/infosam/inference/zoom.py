@@ -153,13 +153,9 @@ def _through_clicks(
     boxed = [box_for_line(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
     lines = iter(_from_near(model, embed, shape, [prompt for prompt in boxed if prompt is not None]))
     found = []
-    for prompt, seen, asked in zip(prompts, answers, boxed, strict=True):
-        found.append(seen)
-        if asked is not None:
-            answered = next(lines).single()
-            line = line_through(model, prompt, answered, to_image(model, answered, shape))
-            if line is not None:
-                found[-1] = replace(answered, line=line)
+    for seen, asked in zip(answers, boxed, strict=True):
+        line = None if asked is None else line_through(asked, next(lines))
+        found.append(line or seen)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 import torch
@@ -253,3 +255,17 @@ def test_a_model_that_knows_lines_answers_clicks_with_those_through_them(
         assert mask[shown].mean() > 0.9
         assert mask[600:].any() == shown[600:].any()
         assert mask.sum() < 4 * shown.sum()  # as coarse as the raster
+
+
+def test_a_click_on_a_line_has_one_mask(
+    model: PromptableModel, cracked: LabelledImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = Scripted({0: BLOBS} | dict.fromkeys(range(1, 5), LINES), 0.3)
+    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    monkeypatch.setattr(model, "object_sizes", ObjectSizes(900.0, 1.0, 4.0))
+    predictor = Predictor(model, "auto").set_image(cracked.image())
+    several, single = predictor.predict_both(Prompt(points=(BESIDE,), labels=(1,)))
+    assert several.masks.shape == (1, SIDE, SIDE)
+    assert several.logits.shape == (1, 128, 128)
+    for one, other in zip(astuple(several), astuple(single), strict=True):
+        assert np.array_equal(one, other)
