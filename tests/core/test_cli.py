@@ -300,3 +300,13 @@ def test_pretrain_refuses_what_it_would_not_do(arguments: list[str], names: str,
     assert isinstance(result.exception, BadInputError)
     assert names in str(result.exception)
     assert not (tmp_path / "run").exists()
+
+
+def test_pretrain_keeps_the_recipe_for_gpus_from_a_machine_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infosam.models.device._best", lambda: "cpu")
+    result = invoke("pretrain", "-o", tmp_path / "run", "--gpu")
+    assert isinstance(result.exception, BadInputError)
+    assert "--device cpu" in str(result.exception)
+    assert not (tmp_path / "run").exists()

@@ -48,6 +48,7 @@ def pretrain(
     events: Annotated[bool, typer.Option("--events", help="Print every report as a line of JSON.")] = False,
 ) -> None:
     """Train sam_pocket from random weights on generated scenes. Ctrl+C leaves a checkpoint."""
+    from infosam.models.device import resolve_device
     from infosam.training.pretrain import WEIGHTS
     from infosam.training.pretrain import pretrain as run_pretraining
     from infosam.training.pretrain_config import GPU, JUDGE, LINES, PretrainConfig
@@ -60,6 +61,11 @@ def pretrain(
         raise BadInputError(
             "--lines is one pass over the scenes, neither cut nor shared out: leave --minutes, --events and "
             "--shards out"
+        )
+    if gpu and device == "auto" and resolve_device(device).type == "cpu":
+        raise BadInputError(
+            "--gpu asks for more than a CPU does in a week, and PyTorch finds no GPU here: leave it out, or "
+            "add --device cpu to try it all the same"
         )
     stop = StopRequests()
     stop.listen_to_signals()
