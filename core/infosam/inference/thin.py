@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import distance_transform_edt, find_objects, label
 from torch import Tensor
 
 from infosam.inference.distances import Answer
@@ -94,6 +94,27 @@ def line_through(prompt: Prompt, seen: Answer) -> Answer | None:
     pieces, _ = _pieces(seen.line)
     clicked = _clicked(pieces, prompt)
     return replace(seen.single(), line=_only(seen.line, pieces, clicked)) if clicked.any() else None
+
+
+def as_wide(model: PromptableModel, seen: Answer) -> Answer:
+    """The answer with its line as wide as the lines that the model was adapted to: without what lies farther
+    from the middle than half their width, and than a pixel. Decoders draw lines wider than they are."""
+    if seen.line is None or model.object_sizes is None:
+        return seen
+    mask = _mask_of(seen.line)
+    far = torch.from_numpy(mask & ~_along_middle(mask, max(1.0, model.object_sizes.width / 2)))
+    return replace(seen, line=torch.where(far.to(seen.line.device), -seen.line, seen.line))
+
+
+def _along_middle(mask: BoolArray, reach: float) -> BoolArray:
+    """What lies at most `reach` pixels from the middle of the lines of a mask, (H, W)."""
+    from skimage.morphology import skeletonize  # takes a while to import, and most never need it
+
+    near = np.zeros_like(mask)
+    for place in find_objects(mask.astype(np.uint8)):
+        middle = skeletonize(mask[place])  # type: ignore[no-untyped-call]  # scikit-image has no types
+        near[place] = distance_transform_edt(~middle) <= reach
+    return near
 
 
 def joined(logits: Tensor, parts: Sequence[tuple[Tile, Tensor]]) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from infosam.data.prompts import tight_box
 from infosam.inference.distances import Answer, best_answer
 from infosam.inference.prompting import checked_answer, checked_mask, decode_prompts, low_resolution
-from infosam.inference.thin import box_for_line, line_of, line_through, tiles_along
+from infosam.inference.thin import as_wide, box_for_line, line_of, line_through, tiles_along
 from infosam.inference.tiles import Box, Shape, Tile, box_around, prompt_in, tile_at, tile_for, whole
 from infosam.models.base import PromptableModel
 from infosam.types import ImageEmbedding, Prompt, Zoom
@@ -43,8 +43,8 @@ def answer(
     are looked at from every distance, and answered from where the best mask is seen (`best_answer`), rather
     near to where the object is expected: on the whole image, or, for a model that was adapted to objects of a
     known extent, on the level that suits such an object. A thin line in a box is looked at once more, part by
-    part, from nearer, and a model that was adapted to lines answers clicks with the lines through them
-    (`thin.py`).
+    part, from nearer, and a model that was adapted to lines answers clicks with the lines through them and
+    draws lines as wide as those it learnt (`thin.py`).
 
     Args:
         model: decodes.
@@ -57,7 +57,8 @@ def answer(
         return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
     frames = [_in_frame(model, prompt, shape) for prompt in prompts]
     found = _from_near(model, embed, shape, frames)
-    return _through_clicks(model, embed, shape, frames, found)
+    found = _through_clicks(model, embed, shape, frames, found)
+    return [as_wide(model, seen) for seen in found]
 
 
 def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from infosam.data.prompts import tight_box
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.evaluate import SeenImage, Settings
-from infosam.inference.thin import is_line, joined, width_of, without_specks
+from infosam.inference.thin import as_wide, is_line, joined, width_of, without_specks
 from infosam.inference.tiles import Tile, cover, prompt_in, within
 from infosam.inference.zoom import answer, to_image
 from infosam.metrics import iou
@@ -128,6 +128,29 @@ def test_specks_are_left_out_but_for_those_that_were_clicked() -> None:
     expected = logits.clone()
     expected[0, 20, 20:28] = -2.0
     assert torch.equal(cleaned, expected)
+
+
+@pytest.mark.parametrize(
+    ("width", "drawn", "shown"), [(4.0, 9, 5), (0.9, 9, 3), (0.9, 1, 1), (20.0, 9, 9), (None, 9, 9)]
+)
+def test_lines_are_drawn_as_wide_as_those_that_were_learnt(
+    model: PromptableModel,
+    monkeypatch: pytest.MonkeyPatch,
+    width: float | None,
+    drawn: int,
+    shown: int,
+) -> None:
+    line = torch.full((1, 60, 200), -3.0)
+    line[0, 30 - drawn // 2 : 31 + drawn // 2, 10:190] = 2.0
+    if width is not None:
+        monkeypatch.setattr(model, "object_sizes", ObjectSizes(180.0, 1.0, width))
+    seen = Answer(torch.zeros(4, 15, 50), torch.ones(4), Tile(0, 0, 0, 60, 200), line)
+    wide = as_wide(model, seen).line
+    assert wide is not None
+    assert wide.abs().equal(line.abs())
+    rows = np.flatnonzero((wide[0, :, 100] > 0).numpy())
+    assert rows.tolist() == list(range(30 - shown // 2, 31 + shown // 2))
+    assert as_wide(model, replace(seen, line=None)).line is None
 
 
 def test_parts_are_joined_by_those_who_see_most_of_them() -> None:
