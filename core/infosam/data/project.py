@@ -309,8 +309,7 @@ def _usable(record: ObjectRecord) -> Prompt | None:
         r0, c0, r1, c1 = prompt.box
         if min(r1, rows.stop) <= max(r0, rows.start) or min(c1, columns.stop) <= max(c0, columns.start):
             return None
-    clicks = [point for point, label in zip(prompt.points, prompt.labels, strict=True) if label == 1]
-    places = [(round(row) - rows.start, round(column) - columns.start) for row, column in clicks]
+    places = [(round(row) - rows.start, round(column) - columns.start) for row, column in prompt.positive]
     height, width = inside.shape
     hits = [0 <= row < height and 0 <= column < width and inside[row, column] for row, column in places]
     return prompt if any(hits) or not hits else None

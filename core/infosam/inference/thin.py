@@ -102,8 +102,8 @@ def as_wide(model: PromptableModel, seen: Answer) -> Answer:
     if seen.line is None or model.object_sizes is None:
         return seen
     mask = _mask_of(seen.line)
-    far = torch.from_numpy(mask & ~_along_middle(mask, max(1.0, model.object_sizes.width / 2)))
-    return replace(seen, line=torch.where(far.to(seen.line.device), -seen.line, seen.line))
+    far = mask & ~_along_middle(mask, max(1.0, model.object_sizes.width / 2))
+    return replace(seen, line=_without(seen.line, far))
 
 
 def _along_middle(mask: BoolArray, reach: float) -> BoolArray:
@@ -157,8 +157,12 @@ def _clicked(pieces: NDArray[np.int32], prompt: Prompt) -> BoolArray:
 
 def _only(logits: Tensor, pieces: NDArray[np.int32], kept: BoolArray) -> Tensor:
     """Logits (1, H, W) without the pieces that are not kept."""
-    dropped = torch.from_numpy((pieces > 0) & ~kept[pieces]).to(logits.device)
-    return torch.where(dropped, -logits, logits)
+    return _without(logits, (pieces > 0) & ~kept[pieces])
+
+
+def _without(logits: Tensor, dropped: BoolArray) -> Tensor:
+    """Logits (1, H, W) without pixels (H, W) of their mask: as sure of the opposite."""
+    return torch.where(torch.from_numpy(dropped).to(logits.device), -logits, logits)
 
 
 def _spans(logits: Tensor, prompt: Prompt) -> bool:
