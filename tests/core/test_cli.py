@@ -22,7 +22,7 @@ from infosam.models import registry
 from infosam.models.base import PromptableModel
 from infosam.politeness import polite_threads
 from infosam.reporting import from_json
-from infosam.types import BadInputError, Failed, Finished, Started, Step, Validated
+from infosam.types import BadInputError, Failed, Finished, InfoSAMError, Started, Step, Validated
 
 Folder = Callable[..., Path]
 
@@ -209,6 +209,29 @@ def test_adapt_evaluate_segment(labelled_folder: Folder, tmp_path: Path) -> None
     written = read_mask(mask)
     assert written.shape == (48, 64)
     assert int((written > 0).sum()) == told["area"]
+
+
+@pytest.mark.usefixtures("tiny_pocket")
+def test_predict_writes_what_import_reads(labelled_folder: Folder, tmp_path: Path) -> None:
+    data, out = labelled_folder(2), tmp_path / "found"
+    arguments = ["predict", data, "-o", out, "--extent", "20", "--min-score", "0", "--json"]
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert (told["folder"], told["n_images"], told["n_failed"]) == (str(out), 2, 0)
+    assert told["n_objects"] > 0
+    assert json.loads((out / "settings.json").read_text())["zoom"] == "auto"  # as near as the extent asks for
+    taken = invoke("import", out / "labels.csv", "--objects", "labels", "-p", tmp_path / "project", "--json")
+    assert taken.exit_code == 0, taken.stderr
+    with Project.open(tmp_path / "project") as project:
+        assert len(project.objects()) == told["n_objects"]
+
+    (data / "images" / "01.png").write_bytes(b"damaged")
+    again = invoke("predict", data, "-o", tmp_path / "other", "--min-score", "0")
+    assert isinstance(again.exception, InfoSAMError)
+    assert "1 of 2 images" in str(again.exception)
+    assert "passed over" in again.stderr
+    assert "images 1" in again.stdout
 
 
 @pytest.mark.usefixtures("tiny_pocket")

@@ -16,6 +16,7 @@ from infosam.cli import (
     export_command,
     import_command,
     models_command,
+    predict_command,
     pretrain_command,
     relation_maps_command,
     segment_command,
@@ -46,6 +47,7 @@ app.command("models")(models_command.models)
 app.command("segment")(segment_command.segment)
 app.command("adapt")(adapt_command.adapt)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("predict")(predict_command.predict)
 app.command("import")(import_command.import_)
 app.command("export")(export_command.export)
 app.command("benchmark")(benchmark_command.benchmark)

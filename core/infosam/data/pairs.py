@@ -1,9 +1,9 @@
-"""Images with mask files: a folder with images/ and masks/, or a CSV with the columns image,label."""
+"""Image files, and images with mask files: a folder with images/ and masks/, or a CSV with image,label."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,25 @@ class Pair:
 
     image: Path
     mask: Path
+
+
+def image_files(source: str | Path) -> list[Path]:
+    """The images that `source` names, labelled or not: one file, those of a folder or of the images/ in it,
+    by stem, or those in the column image of a CSV, relative to its folder.
+
+    Raises BadInputError where there are none, or two of a folder share a stem.
+    """
+    source = Path(source)
+    if source.is_dir():
+        within = source / IMAGE_FOLDER
+        return list(_by_stem(within if within.is_dir() else source).values())
+    if source.suffix.lower() == ".csv":
+        return [source.parent / row["image"] for row in _csv_rows(source, CSV_COLUMNS[:1])]
+    if source.is_file() and source.suffix.lower() in IMAGE_SUFFIXES:
+        return [source]
+    raise BadInputError(
+        f"{source} names no images: give an image file, a folder of images, or a CSV with a column image"
+    )
 
 
 def folder_pairs(folder: Path) -> list[Pair]:
@@ -48,17 +67,9 @@ def csv_pairs(path: Path) -> list[Pair]:
     Other columns are ignored, blank lines skipped. Raises BadInputError naming the missing column or the
     bad line.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            header = rows.fieldnames or []
-            if not set(CSV_COLUMNS) <= set(header):
-                raise BadInputError(
-                    f"{path} needs the columns image,label; it has {','.join(header) or 'none'}"
-                )
-            return [_csv_pair(path, rows.line_num, row) for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"cannot read {path} as CSV: {error}") from error
+    return [
+        Pair(path.parent / row["image"], path.parent / row["label"]) for row in _csv_rows(path, CSV_COLUMNS)
+    ]
 
 
 def read_pair(pair: Pair, rule: str) -> LabelledImage:
@@ -99,11 +110,28 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return stems
 
 
-def _csv_pair(path: Path, line: int, row: dict[str, str | None]) -> Pair:
-    image, label = row["image"], row["label"]
-    if not image or not label:
-        raise BadInputError(f"{path}, line {line}: image or label is empty")
-    return Pair(path.parent / image.strip(), path.parent / label.strip())
+def _csv_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """What a CSV has in these columns, row by row, stripped; raises BadInputError where that is nothing."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            header = rows.fieldnames or []
+            if not set(columns) <= set(header):
+                raise BadInputError(f"{path} needs {_columns(columns)}; it has {','.join(header) or 'none'}")
+            return [_checked_row(path, rows.line_num, row, columns) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"cannot read {path} as CSV: {error}") from error
+
+
+def _checked_row(path: Path, line: int, row: dict[str, str | None], columns: Sequence[str]) -> dict[str, str]:
+    found = {column: (row[column] or "").strip() for column in columns}
+    if not all(found.values()):
+        raise BadInputError(f"{path}, line {line}: {' or '.join(columns)} is empty")
+    return found
+
+
+def _columns(columns: Sequence[str]) -> str:
+    return f"the column{'s' * (len(columns) > 1)} {','.join(columns)}"
 
 
 def _first_few(names: Iterable[str], count: int = 5) -> str:

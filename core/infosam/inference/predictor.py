@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from infosam.data.io import content_hash
 from infosam.inference.arguments import check_inside, make_prompt
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
+from infosam.inference.everything import FoundObject, find_objects
 from infosam.inference.tiles import Shape, Tile, whole
 from infosam.inference.zoom import answer, to_image, to_whole, zoom_of
 from infosam.models.base import PromptableModel
@@ -159,14 +161,39 @@ class Predictor:
         several, single = (self._segmentation(seen, image.shape, which) for which in (True, False))
         return several, single
 
+    def find_objects(
+        self,
+        extent: float | None = None,
+        min_score: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[FoundObject]:
+        """All objects of the image, without a prompt, the surest first; see `everything.find_objects` for
+        what is found and what is raised.
+
+        Args:
+            extent: the longest side of a typical object, in pixels; None: as the model was adapted to.
+            min_score: from 0 to 1: the less, the more is found, and the more of it is wrong.
+            progress: called with (clicks answered, clicks in all); what it raises ends the search.
+        """
+        image = self._current()
+        return find_objects(
+            self.model,
+            partial(self._embedded, image),
+            image.shape,
+            self.zoom,
+            extent=extent,
+            min_score=min_score,
+            progress=progress,
+        )
+
     @torch.no_grad()
     def _answers(self, image: _Image, prompts: Sequence[Prompt]) -> list[Answer]:
-        def embed(tile: Tile) -> ImageEmbedding:
-            if tile.level == 0:
-                return image.embedding
-            return self._embed(image.pixels, image.intensity, image.content, tile)
+        return answer(self.model, partial(self._embedded, image), image.shape, prompts, self.zoom)
 
-        return answer(self.model, embed, image.shape, prompts, self.zoom)
+    def _embedded(self, image: _Image, tile: Tile) -> ImageEmbedding:
+        if tile.level == 0:
+            return image.embedding
+        return self._embed(image.pixels, image.intensity, image.content, tile)
 
     def _segmentation(self, seen: Answer, shape: Shape, multimask: bool) -> Segmentation:
         """The multi-mask outputs of an answer, the best first, or the single-mask one."""

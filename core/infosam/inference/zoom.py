@@ -54,7 +54,7 @@ def answer(
         zoom: "auto" or "off".
     """
     if zoom == "off":
-        return _answers(model, embed, prompts, [whole(shape)] * len(prompts))
+        return answers_on(model, embed, prompts, [whole(shape)] * len(prompts))
     frames = [_in_frame(model, prompt, shape) for prompt in prompts]
     found = _from_near(model, embed, shape, frames)
     found = _through_clicks(model, embed, shape, frames, found)
@@ -65,7 +65,7 @@ def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
     """(K, H, W) logits at image resolution; beyond the tile there is no object."""
     if seen.line is not None:
         return seen.line
-    logits = _on_tile(model, seen)
+    logits = to_tile(model, seen)
     if seen.tile.shape == shape:
         return logits
     rows, columns = seen.tile.window
@@ -74,7 +74,8 @@ def to_image(model: PromptableModel, seen: Answer, shape: Shape) -> Tensor:
     return canvas
 
 
-def _on_tile(model: PromptableModel, seen: Answer) -> Tensor:
+def to_tile(model: PromptableModel, seen: Answer) -> Tensor:
+    """(K, h, w) logits at image resolution, in the frame of the tile."""
     return model.to_image(seen.logits[None].float(), *seen.tile.shape)[0]
 
 
@@ -137,7 +138,7 @@ def _along_lines(
     tiles = [tiles_along(model, prompt, seen, shape) for prompt, seen in zip(prompts, answers, strict=True)]
     found = []
     for prompt, seen, looks in zip(prompts, answers, _looks(model, embed, prompts, tiles), strict=True):
-        parts = [(look.tile, _on_tile(model, look.single())) for look in looks]
+        parts = [(look.tile, to_tile(model, look.single())) for look in looks]
         line = line_of(model, prompt, seen, to_image(model, seen.single(), shape), parts) if parts else None
         found.append(replace(seen, line=line))
     return found
@@ -168,18 +169,18 @@ def _looks(
 ) -> list[list[Answer]]:
     """Each prompt on each of its tiles."""
     repeated = [prompt for prompt, own in zip(prompts, tiles, strict=True) for _ in own]
-    every = iter(_answers(model, embed, repeated, list(chain.from_iterable(tiles))))
+    every = iter(answers_on(model, embed, repeated, list(chain.from_iterable(tiles))))
     return [list(islice(every, len(own))) for own in tiles]
 
 
 @torch.no_grad()
-def _answers(
+def answers_on(
     model: PromptableModel,
     embed: Callable[[Tile], ImageEmbedding],
     prompts: Sequence[Prompt],
     tiles: Sequence[Tile],
 ) -> list[Answer]:
-    """Each prompt on its tile; those of one tile together."""
+    """Answers to N prompts, each on its tile; those of one tile are decoded together."""
     by_tile: dict[Tile, list[int]] = {}
     for i, tile in enumerate(tiles):
         by_tile.setdefault(tile, []).append(i)

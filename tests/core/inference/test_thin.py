@@ -218,7 +218,7 @@ def test_when_lines_are_looked_for_and_believed(
     parts: bool,
 ) -> None:
     scripted = Scripted({0: far, 1: near}, believed)
-    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", scripted)
     if width is not None:
         monkeypatch.setattr(model, "object_sizes", ObjectSizes(400.0, 1.0, width))
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [Prompt(box=BOX)], "auto")
@@ -232,7 +232,7 @@ def test_a_line_that_was_clicked_is_not_followed(
     model: PromptableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted = Scripted({level: curve(4) for level in range(5)}, 0.9)
-    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", scripted)
     clicked = Prompt(points=((307, 512),), labels=(1,))
     (seen,) = answer(model, no_embedding, (SIDE, SIDE), [clicked], "auto")
     assert seen.line is None
@@ -266,7 +266,7 @@ def test_a_model_that_knows_lines_answers_clicks_with_those_through_them(
     shown: np.ndarray | None,
 ) -> None:
     scripted = Scripted({0: BLOBS} | dict.fromkeys(range(1, 5), near), believed)
-    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", scripted)
     if width is not None:
         monkeypatch.setattr(model, "object_sizes", ObjectSizes(900.0, 1.0, width))
     prompt = Prompt(points=tuple(clicks), labels=(1,) * len(clicks))
@@ -284,7 +284,7 @@ def test_a_click_on_a_line_has_one_mask(
     model: PromptableModel, cracked: LabelledImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted = Scripted({0: BLOBS} | dict.fromkeys(range(1, 5), LINES), 0.3)
-    monkeypatch.setattr("infosam.inference.zoom._answers", scripted)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", scripted)
     monkeypatch.setattr(model, "object_sizes", ObjectSizes(900.0, 1.0, 4.0))
     predictor = Predictor(model, "auto").set_image(cracked.image())
     several, single = predictor.predict_both(Prompt(points=(BESIDE,), labels=(1,)))

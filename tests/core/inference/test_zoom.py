@@ -153,7 +153,7 @@ def scripted(
         small = F.interpolate(torch.from_numpy(mask)[None, None].float(), (128, 128), mode="area")
         return (16 * small[0] - 8).expand(4, -1, -1)
 
-    monkeypatch.setattr("infosam.inference.zoom._answers", decode)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", decode)
 
 
 def square(extent: int) -> np.ndarray:
@@ -200,7 +200,7 @@ def test_the_best_of_the_candidates_decides(model: PromptableModel, monkeypatch:
     def decode(model: object, embed: object, prompts: object, tiles: list[Tile]) -> list[Answer]:
         return [Answer(one_whole, near if tile.level == 1 else torch.zeros(4), tile) for tile in tiles]
 
-    monkeypatch.setattr("infosam.inference.zoom._answers", decode)
+    monkeypatch.setattr("infosam.inference.zoom.answers_on", decode)
     (seen,) = answer(model, Calls(), (SIDE, SIDE), [Prompt(points=((510, 510),), labels=(1,))], "auto")
     assert seen.tile.level == 1
 
