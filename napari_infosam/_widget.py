@@ -14,6 +14,7 @@ from napari_infosam.controllers.edits import LabelEditor
 from napari_infosam.controllers.engine import Engine
 from napari_infosam.controllers.errors import tell
 from napari_infosam.controllers.export import ExportController
+from napari_infosam.controllers.find_all import FindAllController
 from napari_infosam.controllers.images import ImageController
 from napari_infosam.controllers.import_labels import ImportController
 from napari_infosam.controllers.library import LibraryController
@@ -53,7 +54,8 @@ class Annotator:
         self._canvas = CanvasInput(viewer, viewer.window._qt_viewer.canvas.native)
         self._editor = LabelEditor(self.session, self._layers)
         self.library = LibraryController(self.session, self.model_view)
-        self._segment = SegmentController(self.session, self._model_worker, Engine())
+        engine = Engine()
+        self._segment = SegmentController(self.session, self._model_worker, engine)
         self._images = ImageController(self.session, self._layers, self._project_worker, self._editor)
         prompts = PromptController(self.session, self._layers, self._canvas, self._editor, self._history)
         self._annotate = AnnotateController(self.session, self._layers, self._editor, self._history, prompts)
@@ -76,6 +78,9 @@ class Annotator:
             self._images,
             self._history,
         )
+        self._find_all = FindAllController(
+            self.session, self.objects_view, self._model_worker, engine, self._editor, self._import
+        )
         self._closed = False
 
     def start(self) -> None:
@@ -93,6 +98,7 @@ class Annotator:
         self._closed = True
         for part in (
             self._adapt,
+            self._find_all,
             self._import,
             self._panel,
             self._images,

@@ -77,6 +77,31 @@ class Engine:
         several, single = predictor.predict_both(prompt)
         return distinct(join(several, single) if prompt.is_ambiguous else join(single, several))
 
+    def find(
+        self,
+        key: Hashable,
+        pixels: NDArray[Any],
+        extent: float | None,
+        progress: Callable[[int, int], None],
+    ) -> NDArray[np.int32]:
+        """The labels, (H, W), of all objects that the model finds on the image `key` without a prompt.
+
+        extent: how long a typical object is, in pixels, for a model that has not learnt that itself.
+        progress: called with (clicks answered, clicks in all); what it raises ends the search.
+
+        Raises InfoSAMError where neither says how large objects are.
+        """
+        from infosam.inference.everything import label_image
+
+        predictor = self._loaded()
+        if predictor.model.object_sizes is not None:
+            extent = None  # what it learnt, it has seen more of
+        elif extent is None:
+            raise InfoSAMError("Commit one object first: it shows how large those are that you look for.")
+        if self._image != key:
+            self.embed(key, pixels)
+        return label_image(predictor.find_objects(extent, progress=progress), predictor.shape)
+
     def _loaded(self) -> Predictor:
         if self._predictor is None:
             raise InfoSAMError("No model is loaded: choose one.")

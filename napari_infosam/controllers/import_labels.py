@@ -1,11 +1,11 @@
-"""Labels that were drawn elsewhere become objects of the project."""
+"""Labels that were drawn elsewhere, or found by the model, become objects of the project."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from infosam.data.importing import Import
     from infosam.data.labelled import LabelledImage
 
+_NAMES = {"imported": "import", "found": "finding"}  # of what can be undone
 RULE = "separate"  # of files: one value alone stands for many objects more often than for one
 
 
@@ -109,6 +110,15 @@ class ImportController:
 
         self._import(f"Importing {path.name}…", read, None)
 
+    def import_found(self, shown: ShownImage, labels: np.ndarray) -> None:
+        """Keep the objects that the model has found on an image, by their (H, W) labels."""
+        self._import(
+            "Keeping what was found…",
+            lambda: (1, iter([_labelled(shown, labels, "labels")])),
+            shown.place,
+            source="found",
+        )
+
     # ---------------------------------------------------------------------------------------------- private
 
     def _offer(self) -> None:
@@ -128,6 +138,7 @@ class ImportController:
         read: Callable[[], tuple[int, Iterator[LabelledImage]]],
         place: Place | None,
         show_source: Callable[[bool], None] = lambda _: None,
+        source: Literal["imported", "found"] = "imported",
     ) -> None:
         """read: tells, in the background, how many images there are, and reads them. place: where that can be
         undone, None for anywhere. show_source: hides the layer that they come from, or shows it again."""
@@ -152,19 +163,19 @@ class ImportController:
 
             # The session's own connection may be closed before this has taken back what came in.
             with Project.open(project.folder) as same:
-                return import_labels(same, images, progress)
+                return import_labels(same, images, progress, source)
 
         def done(imported: Import) -> None:
             self.close()
             if imported.object_ids:
                 show_source(False)
-                self._push(project, imported, place, show_source)
-            self._images.reload(_summary(imported))
+                self._push(project, imported, place, show_source, _NAMES[source])
+            self._images.reload(_summary(imported) if source == "imported" else _found(imported))
 
         def failed(error: Exception) -> None:
             self.close()
             if isinstance(error, Cancelled):
-                self._images.reload("Cancelled: nothing was imported.")
+                self._images.reload(f"Cancelled: nothing was {source}.")
             else:
                 self._images.reload("")
                 tell(session, error)
@@ -172,21 +183,26 @@ class ImportController:
         self._worker.submit(work, done, failed)
 
     def _push(
-        self, project: Project, imported: Import, place: Place | None, show_source: Callable[[bool], None]
+        self,
+        project: Project,
+        imported: Import,
+        place: Place | None,
+        show_source: Callable[[bool], None],
+        name: str,
     ) -> None:
         ids = imported.object_ids
 
         def undo() -> None:
             project.remove_objects(ids)
             show_source(True)
-            self._images.reload("Undone: import.")
+            self._images.reload(f"Undone: {name}.")
 
         def redo() -> None:
             project.restore_objects(ids)
             show_source(False)
-            self._images.reload("Done again: import.")
+            self._images.reload(f"Done again: {name}.")
 
-        self._history.push(Change("import", undo, redo, place=place))
+        self._history.push(Change(name, undo, redo, place=place))
 
 
 def _labelled(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage:
@@ -208,3 +224,10 @@ def _summary(imported: Import) -> str:
     images = "" if imported.n_images == 1 else f" on {counted(imported.n_images, 'image')}"
     known = f" {imported.n_known} more were there already." if imported.n_known else ""
     return f"Imported {objects}{images}.{known}"
+
+
+def _found(imported: Import) -> str:
+    if not imported.object_ids:
+        return "Nothing new was found: objects lie there already."
+    objects = counted(len(imported.object_ids), "object")
+    return f"Found {objects}. Correct or delete what is wrong before you adapt; Ctrl+Z takes all back."

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QHBoxLayout,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -33,11 +34,13 @@ class ObjectRow:
 
 
 class ObjectsView(QWidget):
-    """Lists objects; a click selects one, Delete or the button removes it, a double click refines it."""
+    """Lists objects; a click selects one, Delete or the button removes it, a double click refines it. Another
+    button asks for all objects of the image."""
 
     selected = Signal(int)
     refine_requested = Signal(int)
     delete_requested = Signal(int)
+    find_all_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +56,12 @@ class ObjectsView(QWidget):
         self._tree.setMinimumHeight(96)
         self._tree.setMaximumHeight(180)
         self._tree.setToolTip("Click to find an object, double-click to refine it")
+        self._find_all = QPushButton("Find all objects")
+        self._find_all.setToolTip(
+            "Let the model find all objects of this image, as large as those that it was adapted to or that "
+            "are labelled so far. Ctrl+Z takes them back."
+        )
+        self._find_all.clicked.connect(self.find_all_requested)
         self._delete = QPushButton("Delete object")
         self._delete.setToolTip(
             "Remove the selected object (Delete; on the canvas, the one under the pointer)"
@@ -65,7 +74,11 @@ class ObjectsView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._tree)
-        layout.addWidget(self._delete)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self._find_all)
+        buttons.addWidget(self._delete)
+        layout.addLayout(buttons)
         self._delete.setEnabled(False)
 
     def value(self) -> tuple[ObjectRow, ...]:

@@ -358,3 +358,22 @@ def test_yesterdays_labels_are_there_again(coins: Window, data_folder: Path) -> 
         assert again.session.objects[0].source == "prompt"
     finally:
         again.viewer.close()
+
+
+def test_one_coin_is_enough_to_find_the_others(coins: Window) -> None:
+    coins.prompt_on()
+    session = coins.session
+    coins.press("Find all objects")
+    coins.wait(lambda: session.problem, "a hint")
+    assert session.status.startswith("Commit one object first")
+    coin = commit_coin(coins)
+    coins.press("Find all objects")
+    coins.wait(lambda: session.status.startswith("Found") and session.ready, "the coins")
+    assert len(session.objects) > 15  # of 24
+    assert [item.source for item in session.objects[:2]] == ["prompt", "found"]
+    assert (coins.labels[coin] == session.objects[0].label).all()
+    areas = [item.area for item in session.objects]
+    assert 600 < np.median(areas) < 2200
+    coins.key(Key.Key_Z, Modifier.ControlModifier)
+    coins.wait(lambda: session.status == "Undone: finding." and session.ready, "one coin")
+    assert np.array_equal(coins.labels > 0, coin)

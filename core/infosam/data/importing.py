@@ -1,4 +1,4 @@
-"""Labels that were drawn elsewhere become objects of a project."""
+"""Labels that were drawn elsewhere, or found by a model, become objects of a project."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from infosam.data.labelled import LabelledImage
 from infosam.data.project import Project
+from infosam.data.store.records import ObjectSource
 from infosam.types import BadInputError
 
 
@@ -24,6 +25,7 @@ def import_labels(
     project: Project,
     images: Iterable[LabelledImage],
     progress: Callable[[int], None] | None = None,
+    source: ObjectSource = "imported",
 ) -> Import:
     """Add the objects of labelled images to a project, and the images themselves where it has them not yet.
 
@@ -34,6 +36,7 @@ def import_labels(
         project: what it holds already stays.
         images: as `read_data` and `data_entries` give them; those without objects are passed over.
         progress: called with the number of images done.
+        source: of the objects.
 
     Raises:
         BadInputError: there are no objects, or an image cannot be read.
@@ -48,7 +51,7 @@ def import_labels(
                 record = project.find_image(image.key) or project.add_image(
                     image.image(), path=image.path, name=image.name, plane=image.plane
                 )
-                added = project.import_objects(record.id, [item.rle for item in image.objects()])
+                added = project.import_objects(record.id, [item.rle for item in image.objects()], source)
                 ids += [item.id for item in added]
                 n_images += bool(added)
                 n_known += len(image.objects()) - len(added)

@@ -136,8 +136,10 @@ class Project:
         """
         return self._objects.add(self._images.get(image_id), mask, label, prompt, source)
 
-    def import_objects(self, image_id: int, masks: Sequence[BoolArray | RLE]) -> list[ObjectRecord]:
-        """Commit masks that were drawn elsewhere, (H, W) or as run lengths: all of them or none.
+    def import_objects(
+        self, image_id: int, masks: Sequence[BoolArray | RLE], source: ObjectSource = "imported"
+    ) -> list[ObjectRecord]:
+        """Commit masks that nobody drew here, (H, W) or as run lengths: all of them or none.
 
         They get the labels after the image's last. A pixel has one object: those that are there keep theirs,
         and of two new ones the smaller has what they share. A mask is passed over if others have most of it,
@@ -146,7 +148,7 @@ class Project:
         Raises BadInputError where a mask is empty or of another size.
         """
         taken = self.label_image(image_id) > 0
-        return self._objects.add_all(self._images.get(image_id), free_parts(masks, taken), "imported")
+        return self._objects.add_all(self._images.get(image_id), free_parts(masks, taken), source)
 
     def update_object(
         self,

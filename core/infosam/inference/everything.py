@@ -104,13 +104,19 @@ def find_objects(
         raise BadInputError(f"the least score must lie in [0, 1], not {min_score!r}")
     grid = _grid(shape, extent / _CLICKS_ALONG)
     by_tile = _by_tile(model, grid, shape, extent, zoom)
-    masks: list[_Mask] = []
     done = 0
-    for tile, clicks in by_tile.items():
-        masks += _found_on(model, embed(tile), shape, tile, clicks, min_score)
-        done += len(clicks)
+
+    def answered(count: int) -> None:
+        nonlocal done
+        done += count
         if progress is not None:
             progress(done, len(grid))
+
+    masks = [
+        mask
+        for tile, clicks in by_tile.items()
+        for mask in _found_on(model, embed(tile), shape, tile, clicks, min_score, answered)
+    ]
     return [
         FoundObject(encode_window(free, masks[number].corner, shape), masks[number].score)
         for number, free in _unhidden(masks, shape)
@@ -156,9 +162,10 @@ def _found_on(
     tile: Tile,
     clicks: Sequence[tuple[float, float]],
     min_score: float,
+    answered: Callable[[int], None],
 ) -> Iterator[_Mask]:
     """What the clicks of one tile find, in pixels of the image. Only what no better mask of the tile hides is
-    enlarged to them."""
+    enlarged to them. answered: told how many clicks were, again and again."""
     seen: list[tuple[_Mask, Answer]] = []
     for start in range(0, len(clicks), _AT_ONCE):
         prompts = [Prompt(points=(click,), labels=(1,)) for click in clicks[start : start + _AT_ONCE]]
@@ -166,6 +173,7 @@ def _found_on(
             best = _best(model, answer, shape, min_score)
             if best is not None:
                 seen.append(best)
+        answered(len(prompts))
     small = [mask for mask, _ in seen]
     for number, _ in _unhidden(small, low_resolution(model)):
         enlarged = (to_tile(model, seen[number][1])[0] > 0).cpu().numpy()

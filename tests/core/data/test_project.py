@@ -344,7 +344,7 @@ def test_labels_are_taken_once_and_free_again_after_removal(project: Project) ->
         (np.zeros((30, 40), bool), 1, "prompt", "empty: remove the object"),
         (np.ones((30, 40), np.uint8), 1, "prompt", "bool, not uint8"),
         (square(1, 1), 0, "prompt", "1 or more, not 0"),
-        (square(1, 1), 1, "guess", "prompt, brush, edited, imported, not 'guess'"),
+        (square(1, 1), 1, "guess", "prompt, brush, edited, imported, found, not 'guess'"),
     ],
 )
 def test_bad_objects_are_refused_and_leave_nothing(

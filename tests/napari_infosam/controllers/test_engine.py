@@ -65,3 +65,22 @@ def test_an_image_that_is_not_prepared_is_not_answered() -> None:
     engine.load("sam_pocket", None)
     with pytest.raises(InfoSAMError, match="not ready for prompts"):
         engine.answer("one", CLICK)
+
+
+def test_all_objects_are_found_once_it_is_known_how_large_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.full((96, 96), 40, np.uint8)
+    image[20:44, 30:54] = image[60:84, 10:34] = 200
+    told: list[tuple[int, int]] = []
+    engine = Engine()
+    engine.load("sam_pocket", None)
+    with pytest.raises(InfoSAMError, match="Commit one object first"):
+        engine.find("one", image, None, lambda *_: None)
+    labels = engine.find("one", image, 24.0, lambda *numbers: told.append(numbers))
+    assert labels.shape == image.shape
+    assert {labels[32, 42], labels[72, 22]} == {1, 2}
+    assert labels[5, 5] == 0
+    assert told[-1] == (144, 144)
+    assert engine.answer("one", CLICK).masks.shape[1:] == image.shape  # it is prepared for prompts, too
+    monkeypatch.setattr(PromptableModel, "object_sizes", ObjectSizes(48, 1, 10))  # as an adapter leaves it
+    engine.find("one", image, 24.0, lambda *numbers: told.append(numbers))
+    assert told[-1] == (36, 36)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from infosam.data.rle import RLE, rle_area, rle_box
 from infosam.types import IntensityRange, Prompt
 
-ObjectSource = Literal["prompt", "brush", "edited", "imported"]
+ObjectSource = Literal["prompt", "brush", "edited", "imported", "found"]
 AdapterStatus = Literal["new", "accepted", "rolled_back"]
 
 
@@ -38,8 +38,8 @@ class ImageRecord:
 class ObjectRecord:
     """A committed object.
 
-    source: prompt (as the model drew it), brush (drawn by hand), imported (drawn elsewhere) or edited
-    (prompted or imported, and corrected by hand since).
+    source: prompt (as the model drew it), brush (drawn by hand), imported (drawn elsewhere), found (by the
+    model, without a prompt) or edited (one of these, and corrected by hand since).
     prompt: its last prompts, without a mask prompt's pixels; used_mask_prompt tells whether there was one.
     corrections: how often its mask was changed since. class_id: None as long as it has no class.
     """

@@ -64,14 +64,17 @@ CREATE TABLE settings (
 );
 """
 
-# SQLite changes a constraint by a new table. Foreign keys are off meanwhile: see `database._prepare`.
-_VERSION_2 = """
+
+def _sources(names: str) -> str:
+    """Objects may have these sources. SQLite changes a constraint by a new table; foreign keys are off
+    meanwhile: see `database._prepare`."""
+    return f"""
 CREATE TABLE new_objects (
     id INTEGER PRIMARY KEY,
     image_id INTEGER NOT NULL REFERENCES images(id),
     label INTEGER NOT NULL CHECK (label > 0),
     class_id INTEGER,
-    source TEXT NOT NULL CHECK (source IN ('prompt', 'brush', 'edited', 'imported')),
+    source TEXT NOT NULL CHECK (source IN ({names})),
     height INTEGER NOT NULL,
     width INTEGER NOT NULL,
     counts BLOB NOT NULL,
@@ -87,7 +90,10 @@ ALTER TABLE new_objects RENAME TO objects;
 CREATE UNIQUE INDEX one_object_per_label ON objects(image_id, label) WHERE removed = 0;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)  # MIGRATIONS[v] turns version v into v + 1
+
+_VERSION_2 = _sources("'prompt', 'brush', 'edited', 'imported'")
+_VERSION_3 = _sources("'prompt', 'brush', 'edited', 'imported', 'found'")
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)  # MIGRATIONS[v] turns version v into v + 1
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
