@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from infosam.data.objects import MIN_COMPONENT_AREA
@@ -19,14 +18,14 @@ from infosam.inference.zoom import answers_on, to_tile
 from infosam.models.base import PromptableModel
 from infosam.types import BadInputError, BoolArray, ImageEmbedding, Prompt, Zoom
 
-# Clicks along the extent of a typical object. Measured on held-out nuclei with an adapter of sam_pocket to
-# ten images: with half as many, F1 at IoU 0.5 is 0.42 where it is 0.60.
+# Clicks along the extent of a typical object. With half as many, a third of the nuclei that an adapter of
+# sam_pocket finds are missed (`benchmarks/predict_real.py`).
 _CLICKS_ALONG = 3
 # Where nothing says how large objects are: as dense a grid as that of SAM's own generator of masks.
 _CLICKS_ACROSS = 32
-# What a mask must score. With the adapter above, 0.4 and 0.5 find 0.53 and 0.44 of the nuclei, and 0.68 and
-# 0.84 of what is found are nuclei. SAM's own generator asks for a predicted IoU of 0.88 and a stability of
-# 0.95, and so what the large models say before they are adapted has another scale.
+# What a mask must score. With sam_pocket and its adapters less finds more that is wrong than that is right
+# (`benchmarks/predict_real.py`). SAM's own generator asks for a predicted IoU of 0.88 and a stability of
+# 0.95: what the large models say before they are adapted has another scale.
 _SCORE, _LARGE_MODELS_SCORE = 0.4, 0.8
 _OFFSET = 1.0  # stability: the mask above this logit as a part of that above its negative, as SAM's generator
 _AT_ONCE = 64  # clicks whose logits are held together
@@ -34,7 +33,7 @@ _AT_ONCE = 64  # clicks whose logits are held together
 
 @dataclass(frozen=True)
 class FoundObject:
-    """An object that nobody prompted. rle: its mask. score: predicted IoU times stability, up to 1."""
+    """An object that nobody prompted. rle: its mask. score: from 0 to 1, see `find_objects`."""
 
     rle: RLE
     score: float
@@ -73,16 +72,18 @@ def find_objects(
     """Objects that share no pixel, the surest first.
 
     Each click of a grid is answered by the best of the masks for an ambiguous prompt. A mask scores its
-    predicted IoU times its stability: how little of it depends on where exactly its logits are cut. Of masks
-    that overlap, the one that scores most has the pixels that they share, and those of which it leaves less
-    than half are dropped; so are masks cut by the edge of the tile that they are seen on. What is thin and
-    long is not found so.
+    predicted IoU times its stability, how little of it depends on where exactly its logits are cut, times the
+    share of its outline that does not lie on the edge of the image, where no object need end. Of masks that
+    overlap, the one that scores most has the pixels that they share, and those of which it leaves less
+    than half are dropped; so are masks cut by the edge of the tile that they are seen on. Larger objects are
+    looked for from farther, by fewer clicks. What is thin and long is not found so.
 
     Args:
         model: decodes.
         embed: gives the embedding of one tile of the image; asked once for each, tile by tile.
         shape: (H, W) of the image.
-        zoom: "auto": on tiles with room for a typical object; "off": on the whole image.
+        zoom: "auto": on tiles with room for a typical object, and for those twice as large, and so on up to
+            the whole image; "off": on the whole image.
         extent: the longest side of a typical object, in pixels of the image: three clicks fit along it. None:
             as the model was adapted to, or 3/32 of the image's longest side, which makes a grid of 32 x 32.
         min_score: masks that score less are left out; None: 0.8 for SAM and SAM 2 as they were
@@ -102,15 +103,14 @@ def find_objects(
         raise BadInputError(f"the extent of a typical object must be a pixel or more, not {extent!r}")
     if not 0 <= min_score <= 1:
         raise BadInputError(f"the least score must lie in [0, 1], not {min_score!r}")
-    grid = _grid(shape, extent / _CLICKS_ALONG)
-    by_tile = _by_tile(model, grid, shape, extent, zoom)
-    done = 0
+    by_tile = _clicks_by_tile(model, shape, extent, zoom)
+    total, done = sum(map(len, by_tile.values())), 0
 
     def answered(count: int) -> None:
         nonlocal done
         done += count
         if progress is not None:
-            progress(done, len(grid))
+            progress(done, total)
 
     masks = [
         mask
@@ -143,15 +143,16 @@ def _grid(shape: Shape, spacing: float) -> list[tuple[float, float]]:
     return [(float(row), float(column)) for row in axes[0] for column in axes[1]]
 
 
-def _by_tile(
-    model: PromptableModel, grid: Sequence[tuple[float, float]], shape: Shape, extent: float, zoom: Zoom
+def _clicks_by_tile(
+    model: PromptableModel, shape: Shape, extent: float, zoom: Zoom
 ) -> dict[Tile, list[tuple[float, float]]]:
-    """The clicks by the tile that answers them."""
+    """The clicks by the tile that answers them, the nearest tiles first."""
     tiles: dict[Tile, list[tuple[float, float]]] = {}
-    for click in grid:
-        box = box_around([click], extent)
-        level = 0 if zoom == "off" else tile_for(box, shape, model.image_size).level
-        tiles.setdefault(tile_at(level, box, shape), []).append(click)
+    nearest = 0 if zoom == "off" else tile_for(box_around([(0, 0)], extent), shape, model.image_size).level
+    for level in range(nearest, -1, -1):
+        sought = extent * 2 ** (nearest - level)
+        for click in _grid(shape, sought / _CLICKS_ALONG):
+            tiles.setdefault(tile_at(level, box_around([click], sought), shape), []).append(click)
     return tiles
 
 
@@ -190,17 +191,37 @@ def _best(
     shown = several.shown(model).float()
     sure, wide = ((shown > limit).sum(dim=(1, 2)) for limit in (_OFFSET, -_OFFSET))
     scores = several.iou.float().clamp(0, 1) * sure / wide.clamp(min=1)
-    for number in torch.argsort(scores, descending=True, stable=True).tolist():
-        score = float(scores[number])
-        if score < min_score:
-            return None
+    best, least = None, min_score
+    for number, score in enumerate(scores.tolist()):
+        if score < least:
+            continue
         mask = (shown[number] > 0).cpu().numpy()
-        if mask.any() and not answer.tile.cuts(mask, shape):
-            chosen = slice(number, number + 1)
-            return _Mask.of(mask, score), replace(
-                several, logits=several.logits[chosen].clone(), iou=several.iou[chosen]
-            )
-    return None
+        if not mask.any() or answer.tile.cuts(mask, shape):
+            continue
+        score *= _share_within(mask, answer.tile, shape)
+        if score >= least:
+            best, least = number, score
+    if best is None:
+        return None
+    chosen = replace(several, logits=several.logits[best, None].clone(), iou=several.iou[best, None])
+    return _Mask.of((shown[best] > 0).cpu().numpy(), least), chosen
+
+
+def _share_within(mask: BoolArray, tile: Tile, shape: Shape) -> float:
+    """Which share of the outline of a mask of the tile does not lie on the edge of the image."""
+    padded = np.pad(mask, 1)
+    outline = sum(int((padded[1:] != padded[:-1]).sum()) for padded in (padded, padded.T))
+    on_edge = sum(
+        int(side.sum())
+        for at_edge, side in (
+            (tile.r0 == 0, mask[0]),
+            (tile.c0 == 0, mask[:, 0]),
+            (tile.r1 == shape[0], mask[-1]),
+            (tile.c1 == shape[1], mask[:, -1]),
+        )
+        if at_edge
+    )
+    return 1 - on_edge / outline
 
 
 def _unhidden(masks: Sequence[_Mask], shape: Shape) -> Iterator[tuple[int, BoolArray]]:
