@@ -18,9 +18,9 @@ from infosam.inference.zoom import answers_on, to_tile
 from infosam.models.base import PromptableModel
 from infosam.types import BadInputError, BoolArray, ImageEmbedding, Prompt, Zoom
 
-# Clicks along the extent of a typical object. With half as many, a third of the nuclei that an adapter of
-# sam_pocket finds are missed (`benchmarks/predict_real.py`).
+# Clicks along the extent of a typical object: with half as many, many small nuclei are missed.
 _CLICKS_ALONG = 3
+_OCTAVES = 2  # how many times objects may be twice as large as a typical one
 # Where nothing says how large objects are: as dense a grid as that of SAM's own generator of masks.
 _CLICKS_ACROSS = 32
 # What a mask must score. With sam_pocket and its adapters less finds more that is wrong than that is right
@@ -82,8 +82,8 @@ def find_objects(
         model: decodes.
         embed: gives the embedding of one tile of the image; asked once for each, tile by tile.
         shape: (H, W) of the image.
-        zoom: "auto": on tiles with room for a typical object, and for those twice as large, and so on up to
-            the whole image; "off": on the whole image.
+        zoom: "auto": on tiles with room for a typical object, and for those two and four times as large;
+            "off": on the whole image.
         extent: the longest side of a typical object, in pixels of the image: three clicks fit along it. None:
             as the model was adapted to, or 3/32 of the image's longest side, which makes a grid of 32 x 32.
         min_score: masks that score less are left out; None: 0.8 for SAM and SAM 2 as they were
@@ -149,7 +149,7 @@ def _clicks_by_tile(
     """The clicks by the tile that answers them, the nearest tiles first."""
     tiles: dict[Tile, list[tuple[float, float]]] = {}
     nearest = 0 if zoom == "off" else tile_for(box_around([(0, 0)], extent), shape, model.image_size).level
-    for level in range(nearest, -1, -1):
+    for level in range(nearest, max(-1, nearest - _OCTAVES - 1), -1):
         sought = extent * 2 ** (nearest - level)
         for click in _grid(shape, sought / _CLICKS_ALONG):
             tiles.setdefault(tile_at(level, box_around([click], sought), shape), []).append(click)
