@@ -53,19 +53,32 @@ class FindAllController:
     def find_all(self) -> None:
         """Let the model find what there is on the shown image beside what is labelled."""
         session, shown, project = self.session, self.session.shown, self.session.project
-        if shown is None or project is None:
+        if not session.image_name:
             raise BadInputError("Open the image first whose objects you look for.")
+        if shown is None or project is None:
+            return  # why is on show already
+        if session.loaded != (session.model_name, session.adapter):
+            raise BadInputError("The model is not loaded yet: once more in a moment.")
         self._editor.record_strokes()
-        image_id, cancelled = session.image_id, Event()
+        cancelled = Event()
         window = self._window = ProgressWindow("Finding objects…", self._view.window())
         window.cancel_requested.connect(cancelled.set)
 
-        def work() -> np.ndarray:
-            return self._engine.find(shown.key, shown.read(), usual_extent(project, image_id), progress)
-
-        def progress(done: int, total: int) -> None:
+        def go_on() -> None:
             if cancelled.is_set():
                 raise Cancelled
+
+        def work() -> np.ndarray:
+            go_on()
+            pixels = shown.read()
+            extent = usual_extent(project, pixels)
+            go_on()
+            labels = self._engine.find(shown.key, pixels, extent, progress)
+            go_on()
+            return labels
+
+        def progress(done: int, total: int) -> None:
+            go_on()
             self._worker.tell(lambda: window.setValue(done, total))
 
         def done(labels: np.ndarray) -> None:
@@ -85,9 +98,12 @@ class FindAllController:
         self._worker.submit(work, done, failed)
 
 
-def usual_extent(project: Project, image_id: int | None) -> float | None:
-    """The longest side of a typical object, in pixels, of the image or, where it has none, of the project;
+def usual_extent(project: Project, pixels: np.ndarray) -> float | None:
+    """The longest side of a typical object, in pixels, of an image or, where it has none, of the project;
     None where that has none either. Takes time."""
-    records = (image_id is not None and project.objects(image_id)) or project.objects()
+    from infosam.data.io import content_hash
+
+    image = project.find_image(content_hash(pixels))
+    records = (image is not None and project.objects(image.id)) or project.objects()
     boxes = [record.box for record in records]
     return median(max(r1 - r0, c1 - c0) for r0, c0, r1, c1 in boxes) if boxes else None

@@ -227,10 +227,12 @@ def test_predict_writes_what_import_reads(labelled_folder: Folder, tmp_path: Pat
         assert len(project.objects()) == told["n_objects"]
 
     (data / "images" / "01.png").write_bytes(b"damaged")
+    (data / "images" / "01.png").rename(data / "images" / "01 [old].png")
     again = invoke("predict", data, "-o", tmp_path / "other", "--min-score", "0")
     assert isinstance(again.exception, InfoSAMError)
     assert "1 of 2 images" in str(again.exception)
-    assert "passed over" in again.stderr
+    assert "01 [old].png" in again.stderr
+    assert "Name --extent" in again.stderr
     assert "images 1" in again.stdout
 
 

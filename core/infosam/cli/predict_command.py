@@ -33,7 +33,9 @@ def predict(
     adapter: AdapterFolder = None,
     extent: Annotated[
         float | None,
-        typer.Option(min=1, help="Longest side of a typical object, in pixels; as the adapter learnt it."),
+        typer.Option(
+            min=1, help="Longest side of a typical object, in pixels; as an adapter with zoom auto learnt it."
+        ),
     ] = None,
     min_score: Annotated[
         float | None,
@@ -64,6 +66,12 @@ def predict(
         infosam.load_model(model, checkpoint=checkpoint, adapter=adapter, device=device),
         cast("Zoom | None", chosen),
     )
+    if extent is None and predictor.model.object_sizes is None:
+        typer.echo(
+            "Nothing says how large the objects are: whole images are clicked on in a grid of 32 x 32. Name "
+            "--extent, or an adapter that was trained with --zoom auto.",
+            err=True,
+        )
     n_objects, failures = 0, 0
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         all_images = bar.add_task("images", total=len(images))
@@ -79,7 +87,9 @@ def predict(
             n_objects += found.n_objects
             failures += found.failure is not None
             if found.failure is not None:
-                bar.console.print(f"passed over: {found.failure}", highlight=False, soft_wrap=True)
+                bar.console.print(
+                    f"passed over: {found.failure}", highlight=False, markup=False, soft_wrap=True
+                )
             bar.advance(all_images)
     done = len(images) - failures
     if as_json:

@@ -37,7 +37,10 @@ def image_files(source: str | Path) -> list[Path]:
         within = source / IMAGE_FOLDER
         return list(_by_stem(within if within.is_dir() else source).values())
     if source.suffix.lower() == ".csv":
-        return [source.parent / row["image"] for row in _csv_rows(source, CSV_COLUMNS[:1])]
+        images = [source.parent / row["image"] for row in _csv_rows(source, CSV_COLUMNS[:1])]
+        if not images:
+            raise BadInputError(f"{source} names no images: it has a header alone")
+        return list(dict.fromkeys(images))
     if source.is_file() and source.suffix.lower() in IMAGE_SUFFIXES:
         return [source]
     raise BadInputError(

@@ -30,6 +30,8 @@ _SCORE, _LARGE_MODELS_SCORE = 0.4, 0.8
 _OFFSET = 1.0  # stability: the mask above this logit as a part of that above its negative, as SAM's generator
 _AT_ONCE = 64  # clicks whose logits are held together
 
+Click = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class FoundObject:
@@ -133,27 +135,32 @@ def label_image(found: Sequence[FoundObject], shape: Shape) -> NDArray[np.int32]
     return labels
 
 
-def _grid(shape: Shape, spacing: float) -> list[tuple[float, float]]:
-    """(row, column) positions a `spacing` apart, of two pixels at least, as far from the edges as from each
-    other."""
-    axes = []
-    for length in shape:
-        count = max(1, round(length / max(2.0, spacing)))
-        axes.append((np.arange(count) + 0.5) * (length / count) - 0.5)
-    return [(float(row), float(column)) for row in axes[0] for column in axes[1]]
-
-
 def _clicks_by_tile(
     model: PromptableModel, shape: Shape, extent: float, zoom: Zoom
-) -> dict[Tile, list[tuple[float, float]]]:
+) -> dict[Tile, list[Click]]:
     """The clicks by the tile that answers them, the nearest tiles first."""
-    tiles: dict[Tile, list[tuple[float, float]]] = {}
+    tiles: dict[Tile, list[Click]] = {}
     nearest = 0 if zoom == "off" else tile_for(box_around([(0, 0)], extent), shape, model.image_size).level
     for level in range(nearest, max(-1, nearest - _OCTAVES - 1), -1):
         sought = extent * 2 ** (nearest - level)
-        for click in _grid(shape, sought / _CLICKS_ALONG):
-            tiles.setdefault(tile_at(level, box_around([click], sought), shape), []).append(click)
+        pixel = max(shape) / 2**level / max(low_resolution(model))  # masks are told apart no finer than that
+        rows, columns = (_positions(length, max(sought / _CLICKS_ALONG, 2 * pixel)) for length in shape)
+        # Huge images have many clicks, and where their tiles lie along one axis does not depend on the other.
+        across = [tile_at(level, box_around([(rows[0], column)], sought), shape) for column in columns]
+        for row in rows:
+            along = tile_at(level, box_around([(row, columns[0])], sought), shape)
+            for column, other in zip(columns, across, strict=True):
+                tile = Tile(level, along.r0, other.c0, along.r1, other.c1)
+                tiles.setdefault(tile, []).append((row, column))
     return tiles
+
+
+def _positions(length: int, spacing: float) -> list[float]:
+    """Positions along an axis about a `spacing` apart, of two pixels at least, and half of that from the
+    edges."""
+    count = max(1, round(length / max(2.0, spacing)))
+    positions: list[float] = ((np.arange(count) + 0.5) * (length / count) - 0.5).tolist()
+    return positions
 
 
 def _found_on(
@@ -161,25 +168,39 @@ def _found_on(
     embedding: ImageEmbedding,
     shape: Shape,
     tile: Tile,
-    clicks: Sequence[tuple[float, float]],
+    clicks: Sequence[Click],
     min_score: float,
     answered: Callable[[int], None],
 ) -> Iterator[_Mask]:
-    """What the clicks of one tile find, in pixels of the image. Only what no better mask of the tile hides is
-    enlarged to them. answered: told how many clicks were, again and again."""
-    seen: list[tuple[_Mask, Answer]] = []
-    for start in range(0, len(clicks), _AT_ONCE):
-        prompts = [Prompt(points=(click,), labels=(1,)) for click in clicks[start : start + _AT_ONCE]]
-        for answer in answers_on(model, lambda _: embedding, prompts, [tile] * len(prompts)):
+    """What the clicks of one tile find, in pixels of the image. answered: told how many clicks were, again
+    and again."""
+
+    def best_of(some: Sequence[Click]) -> Iterator[tuple[Click, _Mask, Answer]]:
+        prompts = [Prompt(points=(click,), labels=(1,)) for click in some]
+        answers = answers_on(model, lambda _: embedding, prompts, [tile] * len(prompts))
+        for click, answer in zip(some, answers, strict=True):
             best = _best(model, answer, shape, min_score)
             if best is not None:
-                seen.append(best)
-        answered(len(prompts))
-    small = [mask for mask, _ in seen]
-    for number, _ in _unhidden(small, low_resolution(model)):
-        enlarged = (to_tile(model, seen[number][1])[0] > 0).cpu().numpy()
-        if enlarged.any():
-            yield _Mask.of(enlarged, small[number].score, (tile.r0, tile.c0))
+                yield click, *best
+
+    seen: list[tuple[Click, _Mask]] = []
+    for some in _chunks(clicks):
+        seen += [(click, mask) for click, mask, _ in best_of(some)]
+        answered(len(some))
+    # Only what no better mask of the tile hides is enlarged to the image's pixels. Those few are decoded
+    # again: the logits of all, of a whole image and a large model, would take gigabytes.
+    shown = [number for number, _ in _unhidden([mask for _, mask in seen], low_resolution(model))]
+    for some in _chunks([seen[number][0] for number in shown]):
+        for _, mask, answer in best_of(some):
+            answered(0)
+            enlarged = (to_tile(model, answer)[0] > 0).cpu().numpy()
+            if enlarged.any():
+                yield _Mask.of(enlarged, mask.score, (tile.r0, tile.c0))
+
+
+def _chunks(clicks: Sequence[Click]) -> Iterator[Sequence[Click]]:
+    for start in range(0, len(clicks), _AT_ONCE):
+        yield clicks[start : start + _AT_ONCE]
 
 
 def _best(
@@ -203,7 +224,7 @@ def _best(
             best, least = number, score
     if best is None:
         return None
-    chosen = replace(several, logits=several.logits[best, None].clone(), iou=several.iou[best, None])
+    chosen = replace(several, logits=several.logits[best, None], iou=several.iou[best, None])
     return _Mask.of((shown[best] > 0).cpu().numpy(), least), chosen
 
 

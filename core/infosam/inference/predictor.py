@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -176,15 +177,16 @@ class Predictor:
             progress: called with (clicks answered, clicks in all); what it raises ends the search.
         """
         image = self._current()
-        return find_objects(
-            self.model,
-            partial(self._embedded, image),
-            image.shape,
-            self.zoom,
-            extent=extent,
-            min_score=min_score,
-            progress=progress,
-        )
+        with self._memory():
+            return find_objects(
+                self.model,
+                partial(self._embedded, image),
+                image.shape,
+                self.zoom,
+                extent=extent,
+                min_score=min_score,
+                progress=progress,
+            )
 
     @torch.no_grad()
     def _answers(self, image: _Image, prompts: Sequence[Prompt]) -> list[Answer]:
@@ -223,8 +225,14 @@ class Predictor:
 
     @torch.no_grad()
     def _encode(self, pixels: NDArray[Any], intensity: IntensityRange) -> ImageEmbedding:
-        try:
+        with self._memory():
             return self.model.encode(self.model.preprocess(to_rgb8(pixels, intensity))[None])
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Says what to do where the memory of the GPU does not suffice."""
+        try:
+            yield
         except torch.OutOfMemoryError as error:
             raise InfoSAMError(
                 f"{self.model.device} has too little free memory for {self.model.name}: close other programs "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -58,7 +59,10 @@ def test_a_run_that_was_cut_off_goes_on(
     folder = tmp_path / "found"
     first = next(iter(predict_files(predictor, images, folder, extent=30, min_score=0.0)))
     assert first.mask.is_file()
-    (folder / "masks" / ".unfinished.tif").write_bytes(b"II*")  # as a process that is killed leaves it
+    # As a process that is killed leaves it: with a mask that is not whole, and a line.
+    (folder / "masks" / ".plate1.1.tif").write_bytes(b"II*")
+    with (folder / "labels.csv").open("a") as file:
+        file.write(str(images[1])[:9])
     searched: list[object] = []
     find = Predictor.find_objects
     monkeypatch.setattr(
@@ -84,6 +88,45 @@ def test_a_folder_with_anything_else_is_left_alone(
     assert sorted(path.name for path in images[0].parent.iterdir()) == [path.name for path in images]
 
 
+def test_masks_are_not_taken_for_those_of_other_images(
+    predictor: Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    run(predictor, images[:2], tmp_path / "found")
+    elsewhere = tmp_path / "other plates" / images[1].name
+    elsewhere.parent.mkdir()
+    iio.imwrite(elsewhere, np.zeros((9, 9), np.uint8))
+    before = (tmp_path / "found" / "labels.csv").read_text()
+    with pytest.raises(BadInputError, match="is the mask of"):
+        run(predictor, [images[2], elsewhere], tmp_path / "found")
+    assert (tmp_path / "found" / "labels.csv").read_text() == before
+    run(predictor, images[2:], tmp_path / "found")
+    assert len(data_entries(tmp_path / "found" / "labels.csv")) == 3
+    (tmp_path / "found" / "masks" / "plate0.tif").unlink()
+    run(predictor, images[1:], tmp_path / "found")
+    assert len(data_entries(tmp_path / "found" / "labels.csv")) == 2
+
+
+def test_settings_can_be_changed_until_something_is_found_by_them(
+    predictor: Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(BadInputError, match="least score"):
+        next(predict_files(predictor, images, tmp_path / "found", min_score=2))
+    assert len(run(predictor, images, tmp_path / "found")) == 3
+    again = predict_files(predictor, images, tmp_path / "found", extent=30.0, min_score=0)
+    assert len(list(again)) == 3
+
+
+def test_names_that_no_table_can_hold_hold_nothing_up(
+    predictor: Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    strange = images[0].with_name(os.fsdecode(b"k\xf6ln.png"))
+    images[0].rename(strange)
+    done = run(predictor, [strange, *images[1:]], tmp_path / "found")
+    assert "rename" in (done[0].failure or "")
+    assert (done[0].failure or "").isprintable()
+    assert [item.failure for item in done[1:]] == [None, None]
+
+
 def test_images_that_cannot_be_read_hold_nothing_up(
     predictor: Predictor, images: list[Path], tmp_path: Path
 ) -> None:
@@ -98,7 +141,7 @@ def test_images_that_cannot_be_read_hold_nothing_up(
 def test_masks_of_one_name_are_refused_before_anything_is_done(
     predictor: Predictor, images: list[Path], tmp_path: Path
 ) -> None:
-    twin = tmp_path / "plate0.tif"
+    twin = tmp_path / "Plate0.tif"
     with pytest.raises(BadInputError, match="share a stem"):
         next(predict_files(predictor, [*images, twin], tmp_path / "found"))
     assert not (tmp_path / "found").exists()
@@ -144,14 +187,19 @@ def test_images_are_named_by_a_file_a_folder_or_a_table(images: list[Path], tmp_
     folder.rename(tmp_path / "data" / "images")
     moved = [tmp_path / "data" / "images" / image.name for image in images]
     assert image_files(tmp_path / "data") == moved
-    (tmp_path / "table.csv").write_text("image,score\ndata/images/plate2.png,3\n")
+    (tmp_path / "table.csv").write_text("image,score\ndata/images/plate2.png,3\ndata/images/plate2.png,4\n")
     assert image_files(tmp_path / "table.csv") == [moved[2]]
 
 
 def test_what_names_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("picture\na.png\n")
     (tmp_path / "notes.txt").write_text("")
-    for name, reason in (("table.csv", "needs the column image"), ("notes.txt", "names no images")):
+    (tmp_path / "header.csv").write_text("image\n")
+    for name, reason in (
+        ("table.csv", "needs the column image"),
+        ("header.csv", "a header alone"),
+        ("notes.txt", "names no images"),
+    ):
         with pytest.raises(BadInputError, match=reason):
             image_files(tmp_path / name)
     with pytest.raises(BadInputError, match="names no images"):

@@ -25,6 +25,7 @@ class KnownEngine:
         self.labels = np.zeros((40, 60), np.int32)
         self.asked: list[tuple[Hashable, float | None]] = []
         self.meanwhile: Callable[[], None] = lambda: None
+        self.tells_again = True
 
     def find(
         self, key: Hashable, pixels: np.ndarray, extent: float | None, progress: Callable[[int, int], None]
@@ -32,7 +33,8 @@ class KnownEngine:
         self.asked.append((key, extent))
         progress(1, 2)
         self.meanwhile()
-        progress(2, 2)
+        if self.tells_again:
+            progress(2, 2)
         return self.labels
 
 
@@ -50,6 +52,7 @@ def desk(session: Session, layers: ViewerLayers, worker: HeldWorker) -> Iterator
 
 @pytest.fixture
 def finder(desk: Desk, session: Session, worker: HeldWorker, engine: KnownEngine) -> FindAllController:
+    session.loaded = (session.model_name, session.adapter)
     return FindAllController(
         session, ObjectsView(), cast(Any, worker), cast(Any, engine), desk.editor, desk.controller
     )
@@ -97,10 +100,11 @@ def test_a_search_can_be_cancelled(
 ) -> None:
     engine.labels = 1 * disc(30, 40)
     engine.meanwhile = lambda: windows()[0].reject()
-    finder.find_all()
-    desk.worker.run()
-    assert windows() == []
-    assert session.status == "Cancelled: nothing was found."
+    for engine.tells_again in (True, False):
+        finder.find_all()
+        desk.worker.run()
+        assert windows() == []
+        assert session.status == "Cancelled: nothing was found."
     assert project.objects() == []
 
 
@@ -137,11 +141,43 @@ def test_without_an_image_one_is_asked_for(
 
 
 def test_objects_are_as_large_as_those_of_the_image_or_else_of_the_project(project: Project) -> None:
-    one, other = (project.add_image(np.full((40, 60), value, np.uint8)) for value in (0, 1))
-    assert usual_extent(project, None) is usual_extent(project, one.id) is None
+    one, other, new = (np.full((40, 60), value, np.uint8) for value in range(3))
+    assert usual_extent(project, new) is None
+    records = [project.add_image(pixels) for pixels in (one, other)]
+    assert usual_extent(project, one) is None
     for label, (column, radius) in enumerate(((10, 2), (30, 3), (45, 8)), start=1):
-        project.add_object(one.id, disc(20, column, radius), label=label)
-    assert usual_extent(project, one.id) == 7
-    assert usual_extent(project, other.id) == usual_extent(project, None) == 7
-    project.add_object(other.id, disc(20, 20, 9), label=1)
-    assert usual_extent(project, other.id) == 19
+        project.add_object(records[0].id, disc(20, column, radius), label=label)
+    assert usual_extent(project, one) == usual_extent(project, other) == usual_extent(project, new) == 7
+    project.add_object(records[1].id, disc(20, 20, 9), label=1)
+    assert usual_extent(project, other) == 19
+
+
+def test_nobody_waits_for_a_model_to_be_loaded(
+    desk: Desk, finder: FindAllController, session: Session
+) -> None:
+    session.ask_for("sam_vit_h", None)
+    finder.find_all()
+    assert windows() == []
+    assert session.problem
+    assert "not loaded yet" in session.status
+    assert desk.worker.jobs == []
+
+
+def test_a_search_that_waits_can_be_cancelled(
+    desk: Desk, finder: FindAllController, engine: KnownEngine, session: Session
+) -> None:
+    finder.find_all()
+    windows()[0].reject()
+    desk.worker.run()
+    assert engine.asked == []
+    assert session.status == "Cancelled: nothing was found."
+
+
+def test_why_an_image_cannot_be_searched_stays_on_show(
+    desk: Desk, finder: FindAllController, session: Session
+) -> None:
+    session.shown = None
+    session.say("This image cannot be prompted: it has five channels.", problem=True)
+    finder.find_all()
+    assert windows() == []
+    assert "five channels" in session.status
