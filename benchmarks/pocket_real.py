@@ -1,7 +1,7 @@
 """sam_pocket on real images it was never trained on, beside classical methods under the same prompts.
 
 INFOSAM_REAL_DATA=FOLDER python benchmarks/pocket_real.py [--limit N] [--sets ...] [--zoom auto off]
-    [--adapter FOLDER] [--prompts box clicks] [--no-rivals]
+    [--adapter FOLDER] [--prompts box clicks] [--no-rivals] [--held-out]
 
 FOLDER holds the sets of `adapt_real.toml`, which says what an object is; at most 10 per image, a fixed random
 sample. Scores are means over objects: IoU, and boundary F1 at 3 px. Clicks are simulated: the first in the
@@ -28,8 +28,8 @@ from skimage.segmentation import flood, random_walker
 from skimage.transform import resize
 
 from infosam import load_model
-from infosam.benchmark.data import read
-from infosam.benchmark.recipe import read_recipe
+from infosam.benchmark.data import draw, parts, read
+from infosam.benchmark.recipe import DataSet, read_recipe
 from infosam.data.intensity import to_rgb8
 from infosam.data.labelled import LabelledImage
 from infosam.data.prompts import corrected, interior_pixel, tight_box
@@ -186,13 +186,18 @@ def main() -> None:
     parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=list(PROMPTS))
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--no-rivals", action="store_true")
+    parser.add_argument("--held-out", action="store_true", help="the objects of the table of adapt_real.py")
     options = parser.parse_args()
     model = load_model("sam_pocket", adapter=options.adapter)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads on {model.device}")
     for name in options.sets:
-        images = read(sets[name], OBJECTS, options.limit)
+        images = held_out(sets[name]) if options.held_out else read(sets[name], OBJECTS, options.limit)
         print(f"\n{name}: {sum(len(image.objects()) for image in images)} objects in {len(images)} images")
         report(images, model, options.zoom, options.prompts, rivals=not options.no_rivals)
+
+
+def held_out(data: DataSet) -> list[LabelledImage]:
+    return draw(parts(data, RECIPE.max_objects)[1][data.name], RECIPE.evaluation.limit, 0)
 
 
 def report(
