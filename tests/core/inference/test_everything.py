@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from infosam import Predictor, load_model
-from infosam.data.rle import decode_mask
+from infosam.data.rle import decode_mask, rle_box
 from infosam.inference.cache import EmbeddingCache
 from infosam.inference.distances import Answer
 from infosam.inference.everything import FoundObject, find_objects, label_image
@@ -107,8 +107,7 @@ def at_low_resolution(logits: Tensor) -> Tensor:
 
 
 def boxes(found: Sequence[FoundObject]) -> list[tuple[int, int, int, int]]:
-    rows = [np.argwhere(decode_mask(item.rle)) for item in found]
-    return [(*map(int, row.min(axis=0)), *map(int, row.max(axis=0) + 1)) for row in rows]  # type: ignore[misc]
+    return [rle_box(item.rle) for item in found]
 
 
 def search(model: PromptableModel, min_score: float | None = 0.5) -> list[FoundObject]:

@@ -61,7 +61,9 @@ def finder(desk: Desk, session: Session, worker: HeldWorker, engine: KnownEngine
 def test_what_is_found_is_kept_beside_what_is_labelled(
     desk: Desk, finder: FindAllController, engine: KnownEngine, session: Session, project: Project
 ) -> None:
-    image = project.add_image(session.shown.read())  # type: ignore[union-attr]
+    shown = session.shown
+    assert shown is not None
+    image = project.add_image(shown.read())
     project.add_object(image.id, disc(10, 10), label=5)
     desk.images.reload("")
     desk.worker.run()
@@ -70,7 +72,7 @@ def test_what_is_found_is_kept_beside_what_is_labelled(
     assert len(windows()) == 1
     assert engine.asked == []  # in the background
     desk.worker.run()
-    assert engine.asked == [(session.shown.key, 11.0)]  # type: ignore[union-attr]
+    assert engine.asked == [(shown.key, 11.0)]
     assert windows() == []
     assert [(item.label, item.source) for item in session.objects] == [
         (5, "prompt"),
