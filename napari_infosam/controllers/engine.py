@@ -16,6 +16,7 @@ from napari_infosam.models.looking import zoom_for
 
 if TYPE_CHECKING:
     from infosam import EmbeddingCache, Predictor
+    from infosam.inference.everything import FoundObject
 
 SAME_MASK_IOU = 0.98
 CACHE_BYTES = 1 << 30  # some hundred images of the pocket model, 200 of SAM
@@ -83,16 +84,14 @@ class Engine:
         pixels: NDArray[Any],
         extent: float | None,
         progress: Callable[[int, int], None],
-    ) -> NDArray[np.int32]:
-        """The labels, (H, W), of all objects that the model finds on the image `key` without a prompt.
+    ) -> list[FoundObject]:
+        """All objects that the model finds on the image `key` without a prompt, the surest first.
 
         extent: how long a typical object is, in pixels, for a model that has not learnt that itself.
         progress: called with (clicks answered, clicks in all); what it raises ends the search.
 
         Raises InfoSAMError where neither says how large objects are.
         """
-        from infosam.inference.everything import label_image
-
         predictor = self._loaded()
         if predictor.model.object_sizes is not None:
             extent = None  # what it learnt, it has seen more of
@@ -100,7 +99,7 @@ class Engine:
             raise InfoSAMError("Commit one object first: it shows how large those are that you look for.")
         if self._image != key:
             self.embed(key, pixels)
-        return label_image(predictor.find_objects(extent, progress=progress), predictor.shape)
+        return predictor.find_objects(extent, progress=progress)
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:

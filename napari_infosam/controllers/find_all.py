@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from infosam import Project
+    from infosam.inference.everything import FoundObject
 
 
 class FindAllController:
@@ -68,23 +69,23 @@ class FindAllController:
             if cancelled.is_set():
                 raise Cancelled
 
-        def work() -> np.ndarray:
+        def work() -> list[FoundObject]:
             go_on()
             pixels = shown.read()
             extent = usual_extent(project, pixels)
             go_on()
-            labels = self._engine.find(shown.key, pixels, extent, progress)
+            found = self._engine.find(shown.key, pixels, extent, progress)
             go_on()
-            return labels
+            return found
 
         def progress(done: int, total: int) -> None:
             go_on()
             self._worker.tell(lambda: window.setValue(done, total))
 
-        def done(labels: np.ndarray) -> None:
+        def done(found: list[FoundObject]) -> None:
             self.close()
-            if labels.any():
-                self._imports.import_found(shown, labels)
+            if found:
+                self._imports.import_found(shown, [item.rle for item in found])
             else:
                 session.say("The model is sure of no object here: prompt some, adapt it, and try again.")
 

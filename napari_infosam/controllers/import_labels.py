@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infosam import Project
     from infosam.data.importing import Import
     from infosam.data.labelled import LabelledImage
+    from infosam.data.rle import RLE
 
 _NAMES = {"imported": "import", "found": "finding"}  # of what can be undone
 RULE = "separate"  # of files: one value alone stands for many objects more often than for one
@@ -72,7 +73,7 @@ class ImportController:
         slices = self._layers.slices(shown)
         self._import(
             f"Importing “{source.name}”…",
-            lambda: (len(slices), (_labelled(item, source.read(item), "labels") for item in slices)),
+            lambda: (len(slices), (_split(item, source.read(item), "labels") for item in slices)),
             shown.place,
             source.show,
         )
@@ -92,7 +93,7 @@ class ImportController:
                     f"{shown.shape[0]} × {shown.shape[1]}: choose the mask of this image."
                 )
             try:
-                yield _labelled(shown, labels, RULE)
+                yield _split(shown, labels, RULE)
             except BadInputError as error:
                 raise BadInputError(f"{path.name}: {error}") from error
 
@@ -110,11 +111,11 @@ class ImportController:
 
         self._import(f"Importing {path.name}…", read, None)
 
-    def import_found(self, shown: ShownImage, labels: np.ndarray) -> None:
-        """Keep the objects that the model has found on an image, by their (H, W) labels."""
+    def import_found(self, shown: ShownImage, masks: Sequence[RLE]) -> None:
+        """Keep the objects that the model has found on an image."""
         self._import(
             "Keeping what was found…",
-            lambda: (1, iter([_labelled(shown, labels, "labels")])),
+            lambda: (1, iter([_labelled(shown, masks)])),
             shown.place,
             source="found",
         )
@@ -205,13 +206,19 @@ class ImportController:
         self._history.push(Change(name, undo, redo, place=place))
 
 
-def _labelled(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage:
-    """A slice with the objects of its (H, W) labels; its pixels are read only where there are any."""
-    from infosam.data.io import content_hash
-    from infosam.data.labelled import LabelledImage, LabelledObject
+def _split(shown: ShownImage, labels: np.ndarray, rule: str) -> LabelledImage:
+    """A slice with the objects of its (H, W) labels."""
     from infosam.data.objects import split_objects
 
-    objects = [LabelledObject(rle) for rle in split_objects(labels, rule)]
+    return _labelled(shown, split_objects(labels, rule))
+
+
+def _labelled(shown: ShownImage, masks: Iterable[RLE]) -> LabelledImage:
+    """A slice with objects of these masks; its pixels are read only where there are any."""
+    from infosam.data.io import content_hash
+    from infosam.data.labelled import LabelledImage, LabelledObject
+
+    objects = [LabelledObject(rle) for rle in masks]
     key = content_hash(shown.read()) if objects else ""
     path = None if shown.path is None else Path(shown.path)
     return LabelledImage(key, shown.name, shown.read, objects, path=path, plane=shown.plane)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infosam.data.scenes import make_scene
+from infosam.inference.everything import label_image
 from infosam.models.base import PromptableModel
 from infosam.types import InfoSAMError, ObjectSizes, Prompt
 from napari_infosam.controllers.engine import Engine
@@ -75,7 +76,8 @@ def test_all_objects_are_found_once_it_is_known_how_large_they_are(monkeypatch: 
     engine.load("sam_pocket", None)
     with pytest.raises(InfoSAMError, match="Commit one object first"):
         engine.find("one", image, None, lambda *_: None)
-    labels = engine.find("one", image, 24.0, lambda *numbers: told.append(numbers))
+    found = engine.find("one", image, 24.0, lambda *numbers: told.append(numbers))
+    labels = label_image(found, (96, 96))
     assert labels.shape == image.shape
     assert {labels[32, 42], labels[72, 22]} == {1, 2}
     assert labels[5, 5] == 0

@@ -9,6 +9,8 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QPushButton
 
 from infosam import Project
+from infosam.data.objects import split_objects
+from infosam.inference.everything import FoundObject
 from infosam.types import InfoSAMError
 from napari_infosam.controllers.find_all import FindAllController, usual_extent
 from napari_infosam.layers import ViewerLayers
@@ -29,13 +31,13 @@ class KnownEngine:
 
     def find(
         self, key: Hashable, pixels: np.ndarray, extent: float | None, progress: Callable[[int, int], None]
-    ) -> np.ndarray:
+    ) -> list[FoundObject]:
         self.asked.append((key, extent))
         progress(1, 2)
         self.meanwhile()
         if self.tells_again:
             progress(2, 2)
-        return self.labels
+        return [FoundObject(rle, 1.0) for rle in split_objects(self.labels, "labels")]
 
 
 @pytest.fixture
